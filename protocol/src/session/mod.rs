@@ -1,0 +1,1 @@
+//! Sync sessions as state machines: what a node and the hub say to each other, without sockets or clocks.
