@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The hub as a library: the process in `main.rs` and the tests drive the same parts.
+
+pub mod store;
