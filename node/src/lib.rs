@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The store node as a library: what the `kopilka-node` program and its tests are made of.
+
+pub mod store;

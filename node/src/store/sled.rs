@@ -1,0 +1,314 @@
+//! The second engine: sled 0.34, a directory.
+//!
+//! What its adapter has to add: on Linux `flush()` ends in `sync_file_range`, which leaves the
+//! disk's own cache and the file's metadata behind, and large values go to files of their own that
+//! nobody syncs. So a commit syncs those files as well. The page cache is bounded here, and
+//! relaxed commits are flushed as they gather, since a bulk load otherwise took 3.4 GB of memory.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::thread;
+use std::time::Duration;
+
+use sled::IVec;
+
+use super::reopen::{Failure, Reopening};
+use super::{Batch, Engine, Entry, RELAXED_BYTES_MAX, StoreError, Table, Write};
+
+/// The engine's folder within the store's directory.
+const FOLDER_NAME: &str = "store.sled";
+
+/// Held locked while the store is open: sled reports a held lock as an unnamed error.
+const LOCK_NAME: &str = "store.lock";
+
+/// The key of the format record; no table has the tag 0.
+const FORMAT_KEY: [u8; 1] = [0];
+
+/// Version of what this engine writes: table tag, then key.
+const FORMAT: [u8; 1] = [1];
+
+/// How often, and how long apart, a database that was just closed is opened again: its threads
+/// release their lock on the file a moment after the handle is gone.
+const OPEN_ATTEMPTS_MAX: u32 = 100;
+const OPEN_RETRY_DELAY: Duration = Duration::from_millis(10);
+
+/// A store in a sled directory.
+///
+/// All tables share one tree, told apart by the first byte of the key: sled applies a batch as one
+/// within a tree only.
+pub struct SledEngine {
+    files: Reopening<Files>,
+    _lock: File,
+    relaxed_bytes: AtomicU64,
+}
+
+struct Files {
+    database: sled::Db,
+    /// sled's log: the same file through a handle of our own, to sync it.
+    log: File,
+    blobs: PathBuf,
+    blobs_synced: Mutex<BTreeSet<OsString>>,
+    /// Held alone while a batch enters the tree, so that reads of several keys see all or none.
+    visible: RwLock<()>,
+}
+
+impl SledEngine {
+    /// Opens or makes the store in `directory`, with a page cache of at most `cache_bytes`.
+    ///
+    /// # Errors
+    /// See [`super::open`].
+    pub fn open(directory: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        let folder = directory.join(FOLDER_NAME);
+        let lock = lock(&directory.join(LOCK_NAME))?;
+        let files = Reopening::new(directory, move || Files::open(&folder, cache_bytes))?;
+        File::open(directory)?.sync_all()?;
+        Ok(Self {
+            files,
+            _lock: lock,
+            relaxed_bytes: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Engine for SledEngine {
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.files.write(batch.bytes(), |files| {
+            files.apply(batch)?;
+            files.sync()
+        })?;
+        self.relaxed_bytes.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn commit_relaxed(&self, batch: &Batch) -> Result<(), StoreError> {
+        let gathered = self
+            .relaxed_bytes
+            .fetch_add(batch.bytes(), Ordering::Relaxed)
+            .saturating_add(batch.bytes());
+        if gathered >= RELAXED_BYTES_MAX {
+            return self.commit(batch);
+        }
+        self.files.write(batch.bytes(), |files| files.apply(batch))
+    }
+
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.files.read(|files| files.value(table, key))
+    }
+
+    fn read_many(&self, keys: &[(Table, &[u8])]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.files.read(|files| {
+            let _settled = files.settled();
+            keys.iter()
+                .map(|(table, key)| files.value(*table, key))
+                .collect()
+        })
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        if end.is_some_and(|end| end <= start) {
+            return Ok(Vec::new());
+        }
+        let (start, end) = (tagged(table, start), upper(table, end));
+        self.files.read(|files| {
+            let _settled = files.settled();
+            let range = files.database.range(start.clone()..end.clone());
+            range.take(limit).map(|item| entry(item?)).collect()
+        })
+    }
+
+    fn last(&self, table: Table, below: Option<&[u8]>) -> Result<Option<Entry>, StoreError> {
+        let (start, end) = (tagged(table, &[]), upper(table, below));
+        self.files.read(|files| {
+            let _settled = files.settled();
+            let mut range = files.database.range(start.clone()..end.clone());
+            range.next_back().map(|item| entry(item?)).transpose()
+        })
+    }
+
+    fn count(&self, table: Table) -> Result<u64, StoreError> {
+        self.files.read(|files| {
+            let _settled = files.settled();
+            let mut count = 0;
+            for item in files.database.scan_prefix([table.tag()]) {
+                item?;
+                count += 1;
+            }
+            Ok(count)
+        })
+    }
+
+    fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.files.read(|files| Ok(files.database.size_on_disk()?))
+    }
+
+    /// Does nothing: sled rewrites its segments by itself.
+    fn compact(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "sled"
+    }
+}
+
+impl Files {
+    fn open(folder: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        let database = open_database(folder, cache_bytes)?;
+        match database.get(FORMAT_KEY).map_err(store_error)? {
+            Some(format) if format == FORMAT => {}
+            Some(format) => return Err(StoreError::Version(format!("{:?}", format.as_ref()))),
+            None => {
+                database.insert(FORMAT_KEY, &FORMAT).map_err(store_error)?;
+                database.flush().map_err(store_error)?;
+            }
+        }
+        let log = File::options().write(true).open(folder.join("db"))?;
+        log.sync_all()?;
+        File::open(folder.join("conf"))?.sync_all()?;
+        File::open(folder)?.sync_all()?;
+        Ok(Self {
+            database,
+            log,
+            blobs: folder.join("blobs"),
+            blobs_synced: Mutex::default(),
+            visible: RwLock::default(),
+        })
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<(), Failure> {
+        let mut writes = sled::Batch::default();
+        for write in batch.writes() {
+            match write {
+                Write::Put { table, key, value } => {
+                    writes.insert(tagged(*table, key), value.as_slice());
+                }
+                Write::Delete { table, key } => writes.remove(tagged(*table, key)),
+            }
+        }
+        let _alone = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(self.database.apply_batch(writes)?)
+    }
+
+    fn sync(&self) -> Result<(), Failure> {
+        self.database.flush()?;
+        self.sync_blobs().map_err(StoreError::from)?;
+        self.log.sync_data().map_err(StoreError::from)?;
+        Ok(())
+    }
+
+    /// Syncs the large values written since the last call: they are never written twice.
+    fn sync_blobs(&self) -> io::Result<()> {
+        let mut synced = self
+            .blobs_synced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut present = BTreeSet::new();
+        let mut grown = false;
+        for blob in fs::read_dir(&self.blobs)? {
+            let blob = blob?;
+            if !synced.contains(&blob.file_name()) {
+                match File::open(blob.path()) {
+                    Ok(file) => file.sync_all()?,
+                    // sled removed it meanwhile, so nothing durable refers to it.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                }
+                grown = true;
+            }
+            present.insert(blob.file_name());
+        }
+        if grown {
+            File::open(&self.blobs)?.sync_all()?;
+        }
+        *synced = present;
+        Ok(())
+    }
+
+    fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        let value = self.database.get(tagged(table, key))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn settled(&self) -> RwLockReadGuard<'_, ()> {
+        self.visible.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn open_database(folder: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {
+    let config = sled::Config::new().path(folder).cache_capacity(cache_bytes);
+    let mut attempt = 1;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if error.kind() == io::ErrorKind::Other && attempt < OPEN_ATTEMPTS_MAX =>
+            {
+                attempt += 1;
+                thread::sleep(OPEN_RETRY_DELAY);
+            }
+            opened => return opened.map_err(store_error),
+        }
+    }
+}
+
+fn tagged(table: Table, key: &[u8]) -> Vec<u8> {
+    let mut tagged = Vec::with_capacity(1 + key.len());
+    tagged.push(table.tag());
+    tagged.extend_from_slice(key);
+    tagged
+}
+
+/// The first key after those of `table` that are less than `end`.
+fn upper(table: Table, end: Option<&[u8]>) -> Vec<u8> {
+    match end {
+        Some(end) => tagged(table, end),
+        None => vec![table.tag() + 1],
+    }
+}
+
+fn entry((key, value): (IVec, IVec)) -> Result<Entry, Failure> {
+    let key = key
+        .get(1..)
+        .ok_or_else(|| StoreError::Corrupt("a key without its table".to_owned()))?;
+    Ok((key.to_vec(), value.to_vec()))
+}
+
+impl From<sled::Error> for Failure {
+    fn from(error: sled::Error) -> Self {
+        Self::Store(store_error(error))
+    }
+}
+
+fn store_error(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) => error.into(),
+        sled::Error::Corruption { .. } => StoreError::Corrupt("damaged sled log".to_owned()),
+        sled::Error::Unsupported(reason) => StoreError::Version(reason),
+        sled::Error::CollectionNotFound(_) | sled::Error::ReportableBug(_) => {
+            StoreError::Io(error.to_string())
+        }
+    }
+}
