@@ -33,7 +33,7 @@ impl CardNumber {
         {
             return Err(CardNumberError::Shape);
         }
-        if luhn_sum(digits.bytes().rev(), false) % 10 != 0 {
+        if !luhn_sum(digits.bytes().rev(), false).is_multiple_of(10) {
             return Err(CardNumberError::CheckDigit);
         }
         Ok(Self(digits))

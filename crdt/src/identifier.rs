@@ -132,7 +132,7 @@ fn normal_nfc(text: &str) -> Option<String> {
         .collect::<String>()
         .to_ascii_lowercase();
     let shaped = (8..=20).contains(&bare.len())
-        && bare.len() % 2 == 0
+        && bare.len().is_multiple_of(2)
         && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
     shaped.then_some(bare)
 }

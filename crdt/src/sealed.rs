@@ -96,7 +96,7 @@ mod tests {
             sealed.open(&MemberKey([8; 32]), MemberId(5)),
             Err(SealError::Forged)
         );
-        let mut altered = sealed.clone();
+        let mut altered = sealed;
         altered.0[30] ^= 1;
         assert_eq!(altered.open(&key, MemberId(5)), Err(SealError::Forged));
         assert_eq!(

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Decisions as pure functions: no clock, network, disk, entropy or async; moments are arguments.
+//!
+//! Entry points: [`Programme::compile`] once a publication, then [`pricing::quote`] and [`redemption::authorise`] at
+//! the node, [`reversal::reverse`] for returns, [`verdict::judge`] and [`placement`] at the hub, and
+//! [`validation::problems`] before a rule book is published.
+
+pub mod moment;
+pub mod placement;
+pub mod pricing;
+pub mod programme;
+pub mod redemption;
+pub mod reversal;
+pub mod validation;
+pub mod verdict;
+
+pub use moment::Moment;
+pub use programme::Programme;

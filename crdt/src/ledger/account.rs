@@ -44,6 +44,9 @@ pub struct Take {
     pub amount: Minor,
 }
 
+/// A lot and what is left in it once shortfalls have flowed on.
+type Settled<'a> = (LotId, &'a Lot, Minor);
+
 /// Sorts lots by last day, those without one at the end, then by identifier.
 fn expiry_key(id: LotId, lot: &Lot) -> (Day, LotId) {
     (lot.expires_on.unwrap_or(Day(u32::MAX)), id)
@@ -51,7 +54,7 @@ fn expiry_key(id: LotId, lot: &Lot) -> (Day, LotId) {
 
 impl Account {
     /// What is left in each lot once shortfalls have flowed on, in order of expiry; and the shortfall beyond them all.
-    fn settled(&self) -> Result<(Vec<(LotId, &Lot, Minor)>, Minor), AmountError> {
+    fn settled(&self) -> Result<(Vec<Settled<'_>>, Minor), AmountError> {
         let mut order: Vec<_> = self.lots.iter().map(|(id, lot)| (*id, lot)).collect();
         order.sort_unstable_by_key(|(id, lot)| expiry_key(*id, lot));
         let mut debt = Minor::ZERO;

@@ -170,7 +170,11 @@ fn read_scalar(scalar: &ScalarValue) -> Result<Value, DocumentError> {
         ScalarValue::Uint(number) => Ok(Value::Number(Number::from(*number))),
         ScalarValue::Boolean(flag) => Ok(Value::Bool(*flag)),
         ScalarValue::Null => Ok(Value::Null),
-        other => Err(DocumentError::Unsupported(other.to_string())),
+        ScalarValue::Bytes(_)
+        | ScalarValue::F64(_)
+        | ScalarValue::Counter(_)
+        | ScalarValue::Timestamp(_)
+        | ScalarValue::Unknown { .. } => Err(DocumentError::Unsupported(scalar.to_string())),
     }
 }
 
@@ -205,10 +209,10 @@ fn write_map(
     }
     for (key, value) in target {
         let held = doc.get(object, key.as_str())?;
-        if let Some((held, id)) = &held {
-            if read(doc, held, id, depth)? == *value {
-                continue;
-            }
+        if let Some((held, id)) = &held
+            && read(doc, held, id, depth)? == *value
+        {
+            continue;
         }
         match (value, held) {
             (Value::Object(map), Some((Held::Object(ObjType::Map), id))) => {
@@ -225,7 +229,7 @@ fn write_map(
                 let id = doc.put_object(object, key.as_str(), ObjType::List)?;
                 write_list(doc, &id, list, depth + 1)?;
             }
-            (value, _) => {
+            (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_), _) => {
                 if let Some(scalar) = scalar(value)? {
                     doc.put(object, key.as_str(), scalar)?;
                 }
@@ -246,10 +250,10 @@ fn write_list(
     }
     for (index, value) in target.iter().enumerate() {
         let held = doc.get(object, index)?;
-        if let Some((held, id)) = &held {
-            if read(doc, held, id, depth)? == *value {
-                continue;
-            }
+        if let Some((held, id)) = &held
+            && read(doc, held, id, depth)? == *value
+        {
+            continue;
         }
         if let (Value::Object(map), Some((Held::Object(ObjType::Map), id))) = (value, &held) {
             write_map(doc, id, map, depth + 1)?;
@@ -267,7 +271,7 @@ fn write_list(
                 let id = doc.insert_object(object, index, ObjType::List)?;
                 write_list(doc, &id, list, depth + 1)?;
             }
-            value => {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
                 if let Some(scalar) = scalar(value)? {
                     doc.insert(object, index, scalar)?;
                 }

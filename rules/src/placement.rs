@@ -1,0 +1,208 @@
+//! Where rights to spend lie: what the hub grants, reserves and takes back. Only the hub decides this.
+//!
+//! What may be granted until some moment is what will still be spendable then, less every open right. So lots that run
+//! out never leave two holders with rights to them.
+
+use kopilka_crdt::allowance::{Allowance, AllowanceRef};
+use kopilka_crdt::clock::Stamp;
+use kopilka_crdt::ids::{AccountId, Incarnation, NodeId};
+use kopilka_crdt::member::Member;
+use kopilka_crdt::money::{AmountError, Minor};
+use kopilka_crdt::rulebook::model::OfflineRules;
+
+use crate::moment::Moment;
+use crate::programme::Programme;
+
+/// How long a reservation of rung 1 lives beyond the hold of the sale, in milliseconds.
+const RESERVATION_EXTRA_MS: u64 = 60_000;
+/// Smallest allowance worth granting: one point.
+const GRANT_MIN: Minor = Minor(100);
+
+/// The node that is to hold a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Which node.
+    pub node: NodeId,
+    /// In which life.
+    pub incarnation: Incarnation,
+    /// The last stamp seen in its log: rights end by the holder's own clock.
+    pub seen: Stamp,
+}
+
+/// What came of a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// The holder now has rights to at least what it asked for.
+    Granted(AllowanceRef),
+    /// So much could be had, and this much more lies with other holders.
+    Short {
+        /// Free at the hub.
+        available: Minor,
+        /// Open at other holders.
+        elsewhere: Minor,
+    },
+}
+
+/// What the hub could grant on an account until `expires_at_ms`.
+pub fn free_share(
+    member: &Member,
+    account: AccountId,
+    expires_at_ms: u64,
+    moment: Moment,
+) -> Result<Minor, AmountError> {
+    let until = moment.day_at(expires_at_ms);
+    let alive = member
+        .account(account)
+        .spendable_through(moment.today(), until)?;
+    Ok(alive.minus(member.outstanding(account))?.max(Minor::ZERO))
+}
+
+/// Rung 1: grants `amount` to the holder for as long as a sale may be held.
+pub fn reserve(
+    member: &mut Member,
+    programme: &Programme,
+    holder: Holder,
+    account: AccountId,
+    amount: Minor,
+    moment: Moment,
+) -> Result<Reservation, AmountError> {
+    let offline = &programme.rules().offline;
+    let life_ms =
+        u64::from(offline.hold_seconds) * 1_000 + margin_ms(offline) + RESERVATION_EXTRA_MS;
+    let expires_at_ms = ends_after(holder, moment, life_ms);
+    let available = free_share(member, account, expires_at_ms, moment)?;
+    if amount <= Minor::ZERO || available < amount {
+        let others = member.allowances.values().filter(|allowance| {
+            allowance.account == account
+                && (allowance.node, allowance.incarnation) != (holder.node, holder.incarnation)
+        });
+        let elsewhere =
+            Minor(others.fold(0, |sum, allowance| allowance.open().0.saturating_add(sum)));
+        return Ok(Reservation::Short {
+            available,
+            elsewhere,
+        });
+    }
+    Ok(Reservation::Granted(grant(
+        member,
+        holder,
+        account,
+        amount,
+        expires_at_ms,
+    )))
+}
+
+/// Where members shop: after a visit, fills the store's rights up to the share that the rules allow.
+pub fn place(
+    member: &mut Member,
+    programme: &Programme,
+    holder: Holder,
+    moment: Moment,
+) -> Result<Option<AllowanceRef>, AmountError> {
+    let offline = &programme.rules().offline;
+    let account = programme.rules().redemption.account;
+    let expires_at_ms = ends_after(
+        holder,
+        moment,
+        u64::from(offline.allowance_hours) * 3_600_000,
+    );
+    let spendable = member.account(account).view(moment.today())?.spendable;
+    let share = spendable.fraction(i64::from(offline.allowance_share_permille), 1_000)?;
+    let target = share.min(offline.allowance_max_minor);
+    let held = held_until(
+        member,
+        holder,
+        account,
+        expires_at_ms / 2 + moment.now_ms / 2,
+    );
+    let missing = target
+        .minus(held)?
+        .min(free_share(member, account, expires_at_ms, moment)?);
+    if missing < GRANT_MIN {
+        return Ok(None);
+    }
+    Ok(Some(grant(member, holder, account, missing, expires_at_ms)))
+}
+
+/// Open rights of a holder that last at least until `ms`.
+fn held_until(member: &Member, holder: Holder, account: AccountId, ms: u64) -> Minor {
+    let own = member.allowances.values().filter(|allowance| {
+        allowance.account == account
+            && (allowance.node, allowance.incarnation) == (holder.node, holder.incarnation)
+            && allowance.expires_at_ms >= ms
+    });
+    Minor(own.fold(0, |sum, allowance| allowance.open().0.saturating_add(sum)))
+}
+
+fn ends_after(holder: Holder, moment: Moment, life_ms: u64) -> u64 {
+    holder.seen.ms().max(moment.now_ms).saturating_add(life_ms)
+}
+
+/// How far before an allowance's end its holder stops using it, in milliseconds.
+pub fn margin_ms(offline: &OfflineRules) -> u64 {
+    u64::from(offline.clock_margin_seconds) * 1_000
+}
+
+fn grant(
+    member: &mut Member,
+    holder: Holder,
+    account: AccountId,
+    amount: Minor,
+    expires_at_ms: u64,
+) -> AllowanceRef {
+    member.allowance_last = member.allowance_last.saturating_add(1);
+    let name = AllowanceRef::Granted(member.allowance_last);
+    let allowance = Allowance {
+        account,
+        node: holder.node,
+        incarnation: holder.incarnation,
+        amount,
+        used: Minor::ZERO,
+        expires_at_ms,
+        closed: false,
+    };
+    member.allowances.insert(name, allowance);
+    name
+}
+
+/// Takes back rights whose holder's log has been seen past their end, and forgets those that are over.
+///
+/// `seen` gives the last stamp known of a log; an incarnation that was ended counts as seen to the end of time.
+pub fn reclaim(member: &mut Member, seen: impl Fn(NodeId, Incarnation) -> Option<Stamp>) {
+    member.allowances.retain(|_, allowance| {
+        let proven = seen(allowance.node, allowance.incarnation)
+            .is_some_and(|stamp| allowance.is_proven_lapsed(stamp));
+        !proven && allowance.open() > Minor::ZERO
+    });
+}
+
+/// When the first open right is to be looked at again, milliseconds since 1970.
+pub fn due_ms(member: &Member) -> Option<u64> {
+    member
+        .allowances
+        .values()
+        .map(|allowance| allowance.expires_at_ms)
+        .min()
+}
+
+/// Open rights of other holders on an account: whom to ask for how much, largest first.
+pub fn holders(
+    member: &Member,
+    account: AccountId,
+    but: (NodeId, Incarnation),
+) -> Vec<(NodeId, AllowanceRef)> {
+    let mut found: Vec<_> = member
+        .allowances
+        .iter()
+        .filter(|(_, allowance)| {
+            allowance.account == account && (allowance.node, allowance.incarnation) != but
+        })
+        .filter(|(_, allowance)| allowance.open() > Minor::ZERO)
+        .map(|(name, allowance)| (std::cmp::Reverse(allowance.open()), allowance.node, *name))
+        .collect();
+    found.sort_unstable();
+    found
+        .into_iter()
+        .map(|(_, node, name)| (node, name))
+        .collect()
+}

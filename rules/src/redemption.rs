@@ -1,0 +1,161 @@
+//! The authorisation ladder: whether a redemption may happen now, on which rung, and from which lots.
+//!
+//! Rung 1 is the hub reserving on the spot, rung 2 an allowance that the store holds, and below them the refusal. The
+//! right and the points are separate questions: a store needs both a right to so much and lots to take it from.
+
+use std::collections::BTreeMap;
+
+use kopilka_crdt::allowance::{Allowance, AllowanceRef, AllowanceUse, Rung};
+use kopilka_crdt::ids::{AccountId, Incarnation, NodeId};
+use kopilka_crdt::ledger::Take;
+use kopilka_crdt::member::Member;
+use kopilka_crdt::money::{AmountError, Minor};
+use kopilka_crdt::operation::{AccountTakes, Authority};
+
+use crate::moment::Moment;
+
+/// What came of asking the hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HubAnswer {
+    /// It granted an allowance, which the member's state now shows.
+    Reserved,
+    /// It can be reached and has no more to give than this.
+    Short(Minor),
+    /// It did not answer within the deadline.
+    Unreachable,
+}
+
+/// Who asks, for what, and what is already bound up.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// The store's node.
+    pub node: NodeId,
+    /// Its present incarnation.
+    pub incarnation: Incarnation,
+    /// The account to redeem from.
+    pub account: AccountId,
+    /// How much; positive.
+    pub amount: Minor,
+    /// Uses that sales waiting for confirmation have bound.
+    pub held_rights: &'a BTreeMap<AllowanceRef, Minor>,
+    /// Takes that sales waiting for confirmation have bound on this account.
+    pub held_takes: &'a [Take],
+    /// How far before its end an allowance is no longer used, milliseconds.
+    pub margin_ms: u64,
+}
+
+/// A redemption that may happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authorised {
+    /// The lots to take from.
+    pub takes: AccountTakes,
+    /// What it stands on.
+    pub authority: Authority,
+}
+
+/// Why a redemption may not happen now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The member has too few points that can be spent today.
+    #[error("only {0:?} points can be spent today")]
+    Balance(Minor),
+    /// The hub can be reached and other stores hold the rest.
+    #[error("the hub can give {0:?} points now; other stores hold the rest")]
+    HeldElsewhere(Minor),
+    /// Offline, and this store's allowance is smaller.
+    #[error("without a connection this store may take {0:?} points")]
+    Offline(Minor),
+    /// A sum left 64 bits.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+}
+
+/// Rights of this node on the account, soonest to end first, with what is free of each.
+fn rights<'a>(
+    member: &'a Member,
+    asking: &'a Asking<'_>,
+    moment: Moment,
+) -> impl Iterator<Item = (AllowanceRef, Minor, u64)> + 'a {
+    let own = move |allowance: &Allowance| {
+        allowance.node == asking.node
+            && allowance.incarnation == asking.incarnation
+            && allowance.account == asking.account
+    };
+    member
+        .allowances
+        .iter()
+        .filter(move |(_, allowance)| own(allowance))
+        .map(move |(name, allowance)| {
+            let held = asking.held_rights.get(name).copied().unwrap_or_default();
+            let free = allowance
+                .usable(moment.now_ms, asking.margin_ms)
+                .0
+                .saturating_sub(held.0);
+            (*name, Minor(free.max(0)), allowance.expires_at_ms)
+        })
+}
+
+/// What this store could take right now without asking anyone.
+pub fn usable_rights(member: &Member, asking: &Asking<'_>, moment: Moment) -> Minor {
+    let sum =
+        rights(member, asking, moment).fold(0_i64, |sum, (_, free, _)| sum.saturating_add(free.0));
+    Minor(sum)
+}
+
+/// Climbs the ladder for one redemption.
+pub fn authorise(
+    member: &Member,
+    asking: &Asking<'_>,
+    hub: HubAnswer,
+    moment: Moment,
+) -> Result<Authorised, Refused> {
+    let mut account = member.account(asking.account);
+    for held in asking.held_takes {
+        let lot = account.lots.entry(held.lot).or_default();
+        lot.taken = lot.taken.plus(held.amount)?;
+    }
+    let today = moment.today();
+    let Some(takes) = account.plan(asking.amount, today)? else {
+        return Err(Refused::Balance(account.view(today)?.spendable));
+    };
+    let Some(uses) = draw(member, asking, moment) else {
+        let free = usable_rights(member, asking, moment);
+        return Err(match hub {
+            HubAnswer::Unreachable => Refused::Offline(free),
+            HubAnswer::Short(available) => {
+                Refused::HeldElsewhere(Minor(available.0.saturating_add(free.0)))
+            }
+            HubAnswer::Reserved => Refused::HeldElsewhere(free),
+        });
+    };
+    let rung = match hub {
+        HubAnswer::Reserved => Rung::Hub,
+        HubAnswer::Short(_) | HubAnswer::Unreachable => Rung::Allowance,
+    };
+    let takes = AccountTakes {
+        account: asking.account,
+        takes,
+    };
+    Ok(Authorised {
+        takes,
+        authority: Authority { rung, uses },
+    })
+}
+
+fn draw(member: &Member, asking: &Asking<'_>, moment: Moment) -> Option<Vec<AllowanceUse>> {
+    let mut order: Vec<_> = rights(member, asking, moment).collect();
+    order.sort_unstable_by_key(|(name, _, expires_at_ms)| (*expires_at_ms, *name));
+    let mut missing = asking.amount.0;
+    let mut uses = Vec::new();
+    for (allowance, free, _) in order {
+        let part = free.0.min(missing);
+        if part > 0 {
+            missing -= part;
+            uses.push(AllowanceUse {
+                allowance,
+                amount: Minor(part),
+            });
+        }
+    }
+    (missing == 0).then_some(uses)
+}
