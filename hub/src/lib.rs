@@ -1,3 +1,4 @@
 //! The hub as a library: the process in `main.rs` and the tests drive the same parts.
 
+pub mod app;
 pub mod store;
