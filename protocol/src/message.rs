@@ -145,6 +145,8 @@ pub enum HubMessage {
     Renew(Renewal),
     /// The session ends; the connection is closed after it.
     Refused(Refusal),
+    /// A segment contradicted what the hub has: send all that is left of this log, as [`NodeMessage::Branch`].
+    SendBranch,
 }
 
 /// The hub's answer to a hello.
