@@ -33,6 +33,8 @@ pub struct Allowance {
     pub used: Minor,
     /// Wall time in milliseconds from which the node may not use it.
     pub expires_at_ms: u64,
+    /// The hub wants the rest back: the member stands at another till. Holders answer with an `AllowanceReturn`.
+    pub recalled: bool,
     /// The node gave the rest back, or its log shows that it lapsed.
     pub closed: bool,
 }

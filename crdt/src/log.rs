@@ -105,7 +105,8 @@ impl Tip {
     }
 }
 
-fn decode_entry(entry: &[u8]) -> Result<(u64, Body), EntryError> {
+/// Reads an entry: the distance of its stamp from the one before it, and its body.
+pub fn decode_entry(entry: &[u8]) -> Result<(u64, Body), EntryError> {
     if entry.len() > ENTRY_BYTES_MAX {
         return Err(EntryError::TooLarge);
     }

@@ -159,6 +159,7 @@ fn grant(
         amount,
         used: Minor::ZERO,
         expires_at_ms,
+        recalled: false,
         closed: false,
     };
     member.allowances.insert(name, allowance);
@@ -185,24 +186,37 @@ pub fn due_ms(member: &Member) -> Option<u64> {
         .min()
 }
 
-/// Open rights of other holders on an account: whom to ask for how much, largest first.
-pub fn holders(
-    member: &Member,
+/// Asks other holders for `missing` of an account back, largest right first; only those that `reachable` admits.
+///
+/// Gives whether anybody was asked.
+pub fn recall(
+    member: &mut Member,
     account: AccountId,
     but: (NodeId, Incarnation),
-) -> Vec<(NodeId, AllowanceRef)> {
-    let mut found: Vec<_> = member
+    missing: Minor,
+    reachable: impl Fn(NodeId) -> bool,
+) -> bool {
+    let mut others: Vec<_> = member
         .allowances
         .iter()
         .filter(|(_, allowance)| {
             allowance.account == account && (allowance.node, allowance.incarnation) != but
         })
-        .filter(|(_, allowance)| allowance.open() > Minor::ZERO)
-        .map(|(name, allowance)| (std::cmp::Reverse(allowance.open()), allowance.node, *name))
+        .filter(|(_, allowance)| allowance.open() > Minor::ZERO && reachable(allowance.node))
+        .map(|(name, allowance)| (std::cmp::Reverse(allowance.open()), *name))
         .collect();
-    found.sort_unstable();
-    found
-        .into_iter()
-        .map(|(_, node, name)| (node, name))
-        .collect()
+    others.sort_unstable();
+    let mut gathered = 0_i64;
+    let mut asked = false;
+    for (std::cmp::Reverse(open), name) in others {
+        if gathered >= missing.0 {
+            break;
+        }
+        if let Some(allowance) = member.allowances.get_mut(&name) {
+            allowance.recalled = true;
+            asked = true;
+            gathered = gathered.saturating_add(open.0);
+        }
+    }
+    asked
 }

@@ -4,7 +4,7 @@
 //! second posting of one receipt, and what cannot be computed at all, is kept without being counted.
 
 use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::ids::OperationId;
+use kopilka_crdt::ids::{Incarnation, OperationId};
 use kopilka_crdt::ledger::{Account, apply};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
@@ -65,6 +65,8 @@ pub struct Judgement {
 pub struct Context<'a> {
     /// Its identifier.
     pub id: OperationId,
+    /// The incarnation that its node wrote it under: another one than the identifier's for an adopted branch.
+    pub written_under: Incarnation,
     /// Its stamp.
     pub stamp: Stamp,
     /// The programme's calendar day of its stamp.
@@ -241,7 +243,7 @@ fn rights(
     member: &Member,
     authority: &Authority,
     takes: Option<&AccountTakes>,
-    id: OperationId,
+    context: &Context<'_>,
     found: &mut Findings,
 ) {
     let sum = |amounts: &mut dyn Iterator<Item = i64>| amounts.fold(0_i64, i64::saturating_add);
@@ -258,7 +260,8 @@ fn rights(
     }
     for used in &authority.uses {
         let held = member.allowances.get(&used.allowance).filter(|allowance| {
-            (allowance.node, allowance.incarnation) == (id.node, id.incarnation)
+            allowance.node == context.id.node
+                && [context.id.incarnation, context.written_under].contains(&allowance.incarnation)
                 && takes.is_some_and(|takes| takes.account == allowance.account)
         });
         let open = held.map_or(Minor::ZERO, kopilka_crdt::allowance::Allowance::open);

@@ -211,6 +211,7 @@ fn keep_rights(
             amount: credit.amount,
             used: Minor::ZERO,
             expires_at_ms: stamp.ms().saturating_add(EARNED_RIGHT_MS),
+            recalled: false,
             closed: false,
         };
         member.allowances.insert(
