@@ -144,7 +144,7 @@ fn before_fold(member: &Member, body: &Body, context: &Context<'_>, found: &mut 
                     member,
                     authority,
                     purchase.redeemed.as_ref(),
-                    context.id,
+                    context,
                     found,
                 );
             } else if purchase.redeemed.is_some() {
@@ -158,13 +158,7 @@ fn before_fold(member: &Member, body: &Body, context: &Context<'_>, found: &mut 
         }
         Body::Adjust(adjustment) => {
             if let Some(authority) = &adjustment.authority {
-                rights(
-                    member,
-                    authority,
-                    adjustment.taken.as_ref(),
-                    context.id,
-                    found,
-                );
+                rights(member, authority, adjustment.taken.as_ref(), context, found);
             }
         }
         Body::Enrol(_) | Body::Bind(_) if context.identifier_taken => {
@@ -268,7 +262,7 @@ fn rights(
         if used.amount > open {
             let reason = format!(
                 "node {} took {} where it held a right to {}",
-                id.node, used.amount.0, open.0
+                context.id.node, used.amount.0, open.0
             );
             found.add(Verdict::Overdraft, Suspicion::Breach, reason);
         }
