@@ -32,9 +32,10 @@ pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// An ordered key-value engine with named tables.
 ///
-/// A reader never sees a part of a batch; it may see a whole batch a moment before its commit
-/// returns. After an error a batch is in the store wholly or not at all, and relaxed batches since
-/// the last durable commit may be gone: whoever keeps a copy in memory reads it again.
+/// Reads of several keys never see a part of a batch; a reader may see a whole batch a moment
+/// before its commit returns. After an error a batch is in the store wholly or not at all, and
+/// relaxed batches since the last durable commit may be gone: whoever keeps a copy in memory reads
+/// it again.
 pub trait Engine: Send + Sync + 'static {
     /// Applies all writes as one; returns when they, and every relaxed batch before them, survive
     /// a power loss.
@@ -46,8 +47,11 @@ pub trait Engine: Send + Sync + 'static {
     /// later syncs as good.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// Applies all writes as one without waiting for the disk; they become durable with the next
-    /// [`commit`](Self::commit), or after [`RELAXED_BYTES_MAX`].
+    /// Applies all writes without waiting for the disk (bulk loads); they become durable with the
+    /// next [`commit`](Self::commit), or after [`RELAXED_BYTES_MAX`].
+    ///
+    /// Readers see the batch whole, but a power loss or an error may leave any number of its first
+    /// writes: a mark of progress belongs at its end.
     ///
     /// # Errors
     /// As for [`commit`](Self::commit).

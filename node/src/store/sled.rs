@@ -2,8 +2,9 @@
 //!
 //! What its adapter has to add: on Linux `flush()` ends in `sync_file_range`, which leaves the
 //! disk's own cache and the file's metadata behind, and large values go to files of their own that
-//! nobody syncs. So a commit syncs those files as well. The page cache is bounded here, and
-//! relaxed commits are flushed as they gather, since a bulk load otherwise took 3.4 GB of memory.
+//! nobody syncs. So a commit syncs those files as well. A bulk load took 3 GB of memory, whatever
+//! the cache's bound: within a batch sled frees none of the pages that it replaces. So relaxed
+//! batches are applied in small pieces, and flushed as they gather.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ const FORMAT: [u8; 1] = [1];
 /// release their lock on the file a moment after the handle is gone.
 const OPEN_ATTEMPTS_MAX: u32 = 100;
 const OPEN_RETRY_DELAY: Duration = Duration::from_millis(10);
+
+/// Writes of a relaxed batch that sled is given at once.
+const RELAXED_WRITES_MAX: usize = 64;
 
 /// A store in a sled directory.
 ///
@@ -78,7 +82,9 @@ impl SledEngine {
 impl Engine for SledEngine {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.files.write(batch.bytes(), |files| {
-            files.apply(batch)?;
+            let alone = files.alone();
+            files.apply(batch.writes())?;
+            drop(alone);
             files.sync()
         })?;
         self.relaxed_bytes.store(0, Ordering::Relaxed);
@@ -91,9 +97,13 @@ impl Engine for SledEngine {
             .fetch_add(batch.bytes(), Ordering::Relaxed)
             .saturating_add(batch.bytes());
         if gathered >= RELAXED_BYTES_MAX {
-            return self.commit(batch);
+            self.commit(&Batch::new())?;
         }
-        self.files.write(batch.bytes(), |files| files.apply(batch))
+        self.files.write(batch.bytes(), |files| {
+            let _alone = files.alone();
+            let mut pieces = batch.writes().chunks(RELAXED_WRITES_MAX);
+            pieces.try_for_each(|piece| files.apply(piece))
+        })
     }
 
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -186,9 +196,9 @@ impl Files {
         })
     }
 
-    fn apply(&self, batch: &Batch) -> Result<(), Failure> {
+    fn apply(&self, batch: &[Write]) -> Result<(), Failure> {
         let mut writes = sled::Batch::default();
-        for write in batch.writes() {
+        for write in batch {
             match write {
                 Write::Put { table, key, value } => {
                     writes.insert(tagged(*table, key), value.as_slice());
@@ -196,7 +206,6 @@ impl Files {
                 Write::Delete { table, key } => writes.remove(tagged(*table, key)),
             }
         }
-        let _alone = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         Ok(self.database.apply_batch(writes)?)
     }
 
@@ -238,6 +247,10 @@ impl Files {
     fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let value = self.database.get(tagged(table, key))?;
         Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.visible.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settled(&self) -> RwLockReadGuard<'_, ()> {

@@ -2,7 +2,7 @@
 //!
 //! A store alone gains nothing from many writers, since each commit waits for the disk; with this
 //! thread the tills share one disk sync. There is no timer: a lone request is committed at once,
-//! and a group is what gathered while the previous one was on its way to the disk.
+//! and a group is what gathered while the previous one was on its way to the disk and answered.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -21,6 +21,10 @@ pub const GROUP_MAX: usize = 256;
 
 /// Bytes after which a group takes no more requests.
 pub const GROUP_BYTES_MAX: u64 = 1 << 20;
+
+/// How often the thread lets others run before it closes a group smaller than the one before: the
+/// tills that were just answered are about to ask again. After a lone request it never does.
+const YIELDS_MAX: u32 = 256;
 
 /// What the writer's thread does with requests. It owns the state that they change.
 pub trait Apply: Send + 'static {
@@ -108,8 +112,10 @@ impl<A: Apply> Writer<A> {
     fn run(mut self) {
         let mut batch = Batch::new();
         let mut answers = Vec::with_capacity(GROUP_MAX);
+        let mut expected = 1;
         while let Ok(first) = self.jobs.recv() {
-            self.gather(first, &mut batch, &mut answers);
+            self.gather(first, expected, &mut batch, &mut answers);
+            expected = answers.len();
             match self.commit(&mut batch) {
                 Ok(()) => {
                     for (answer, reply) in answers.drain(..) {
@@ -131,9 +137,11 @@ impl<A: Apply> Writer<A> {
     fn gather(
         &mut self,
         first: Job<A>,
+        expected: usize,
         batch: &mut Batch,
         answers: &mut Vec<(oneshot::Sender<A::Reply>, A::Reply)>,
     ) {
+        let mut yields = 0;
         let mut next = Some(first);
         while let Some(job) = next {
             let reply = self.applier.apply(job.request, (self.clock)(), batch);
@@ -144,6 +152,11 @@ impl<A: Apply> Writer<A> {
             } else {
                 None
             };
+            while room && next.is_none() && answers.len() < expected && yields < YIELDS_MAX {
+                thread::yield_now();
+                yields += 1;
+                next = self.jobs.try_recv().ok();
+            }
         }
     }
 
