@@ -124,8 +124,11 @@ impl Member {
     /// Reads what [`Self::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match bytes.split_first() {
-            Some((&MEMBER_VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| DecodeError),
-            _ => Err(DecodeError),
+            Some((&MEMBER_VERSION, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((member, [])) => Ok(member),
+                Ok(_) | Err(_) => Err(DecodeError),
+            },
+            Some(_) | None => Err(DecodeError),
         }
     }
 }

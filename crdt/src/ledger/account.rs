@@ -102,7 +102,12 @@ impl Account {
     }
 
     /// Chooses where to take `amount` from on `today`, first from what expires first; `None` when there is too little.
+    ///
+    /// A negative amount is an error: it would credit.
     pub fn plan(&self, amount: Minor, today: Day) -> Result<Option<Vec<Take>>, AmountError> {
+        if amount < Minor::ZERO {
+            return Err(AmountError);
+        }
         if self.view(today)?.spendable < amount {
             return Ok(None);
         }
