@@ -10,50 +10,56 @@ pub enum Table {
     Members = 2,
     /// From a keyed hash of an identifier to its member.
     Identifiers = 3,
-    /// Cards' state.
-    Cards = 4,
+    /// Signatures over the node's own log, by the last sequence that each covers.
+    Seals = 4,
     /// The node's own operations, by sequence.
     Log = 5,
     /// What waits for the hub.
     Pending = 6,
-    /// Receipts kept for the return period.
+    /// From a receipt to its purchase, for the return period.
     Receipts = 7,
-    /// Points held between authorise and confirm.
+    /// What sales between authorise and confirm bind.
     Holds = 8,
     /// Answers kept for retried requests.
     Idempotency = 9,
-    /// Rights to spend while offline.
-    Allowances = 10,
+    /// Sales from their authorisation to the end of the return period.
+    Purchases = 10,
     /// Block orders.
     Blocks = 11,
     /// Signed versions of the rule book.
     Publications = 12,
-    /// Keys.
+    /// Keys of members whose personal data the hub does not have yet.
     Keys = 13,
     /// Stores, tills and cashiers.
     Directory = 14,
     /// Members' past operations, for display.
     History = 15,
+    /// What the hub found about own operations.
+    Verdicts = 16,
+    /// Rows that are to go, by the time at which they do.
+    Expiry = 17,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Meta,
         Self::Members,
         Self::Identifiers,
-        Self::Cards,
+        Self::Seals,
         Self::Log,
         Self::Pending,
         Self::Receipts,
         Self::Holds,
         Self::Idempotency,
-        Self::Allowances,
+        Self::Purchases,
         Self::Blocks,
         Self::Publications,
         Self::Keys,
         Self::Directory,
         Self::History,
+        Self::Verdicts,
+        Self::Expiry,
     ];
 
     /// The table's name, as engines with named tables store it.
@@ -63,18 +69,20 @@ impl Table {
             Self::Meta => "meta",
             Self::Members => "members",
             Self::Identifiers => "identifiers",
-            Self::Cards => "cards",
+            Self::Seals => "seals",
             Self::Log => "log",
             Self::Pending => "pending",
             Self::Receipts => "receipts",
             Self::Holds => "holds",
             Self::Idempotency => "idempotency",
-            Self::Allowances => "allowances",
+            Self::Purchases => "purchases",
             Self::Blocks => "blocks",
             Self::Publications => "publications",
             Self::Keys => "keys",
             Self::Directory => "directory",
             Self::History => "history",
+            Self::Verdicts => "verdicts",
+            Self::Expiry => "expiry",
         }
     }
 

@@ -63,15 +63,15 @@ fn empty_store_has_nothing(subject: &Subject) {
 fn writes_take_effect_in_order(subject: &Subject) {
     let engine = subject.open();
     let mut batch = Batch::new();
-    batch.put(Table::Cards, *b"a", *b"1");
-    batch.put(Table::Cards, *b"b", *b"1");
-    batch.delete(Table::Cards, *b"a");
-    batch.put(Table::Cards, *b"b", *b"2");
-    batch.delete(Table::Cards, *b"c");
-    batch.put(Table::Cards, *b"c", *b"3");
+    batch.put(Table::Seals, *b"a", *b"1");
+    batch.put(Table::Seals, *b"b", *b"1");
+    batch.delete(Table::Seals, *b"a");
+    batch.put(Table::Seals, *b"b", *b"2");
+    batch.delete(Table::Seals, *b"c");
+    batch.put(Table::Seals, *b"c", *b"3");
     assert_eq!((batch.len(), batch.bytes()), (6, 10));
     engine.commit(&batch).unwrap();
-    let stored = engine.scan(Table::Cards, b"", None, 10).unwrap();
+    let stored = engine.scan(Table::Seals, b"", None, 10).unwrap();
     assert_eq!(
         stored,
         [
@@ -79,7 +79,7 @@ fn writes_take_effect_in_order(subject: &Subject) {
             (b"c".to_vec(), b"3".to_vec())
         ]
     );
-    assert_eq!(engine.count(Table::Cards), Ok(2));
+    assert_eq!(engine.count(Table::Seals), Ok(2));
 }
 
 fn tables_are_apart(subject: &Subject) {

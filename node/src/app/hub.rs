@@ -1,0 +1,47 @@
+//! What the app asks the hub while a till waits; the sync loop answers it.
+
+use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_protocol::message::{Reply, ReserveRequest};
+
+/// Why the hub did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// There is no connection.
+    #[error("the hub is out of reach")]
+    Disconnected,
+    /// The connection failed, or the answer made no sense.
+    #[error("the hub did not answer")]
+    Failed,
+}
+
+/// The connection to the hub, as far as tills need it. Callers set the deadline.
+#[async_trait::async_trait]
+pub trait HubLink: Send + Sync + 'static {
+    /// Whether a question has a chance of an answer.
+    fn is_connected(&self) -> bool;
+
+    /// Reserves points: `Reserved`, `Short` or `Refused`.
+    async fn reserve(&self, request: ReserveRequest) -> Result<Reply, LinkError>;
+
+    /// Looks a member up: `Found` or `Refused`.
+    async fn find(&self, identifier: IdentifierHash) -> Result<Reply, LinkError>;
+}
+
+/// No connection at all: a node before its sync loop runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHub;
+
+#[async_trait::async_trait]
+impl HubLink for NoHub {
+    fn is_connected(&self) -> bool {
+        false
+    }
+
+    async fn reserve(&self, _request: ReserveRequest) -> Result<Reply, LinkError> {
+        Err(LinkError::Disconnected)
+    }
+
+    async fn find(&self, _identifier: IdentifierHash) -> Result<Reply, LinkError> {
+        Err(LinkError::Disconnected)
+    }
+}

@@ -1,0 +1,261 @@
+//! Questions that change nothing, answered from the node's replica.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kopilka_crdt::identifier::{CardTag, Identifier, IdentifierKind};
+use kopilka_crdt::ids::MemberId;
+use kopilka_crdt::log::Tip;
+use kopilka_crdt::member::Member;
+use kopilka_crdt::rulebook::model::{Text, TierRules};
+use kopilka_protocol::message::{Reply, Seen, VerdictNote};
+use kopilka_rules::Moment;
+use kopilka_rules::pricing::{Quote, ReceiptLine, Wish};
+
+use crate::store::{Entry, Table};
+
+use super::error::AppError;
+use super::ladder::{Bound, Customer};
+use super::records::{Balance, HistoryEntry, PurchaseId, PurchaseRecord, decode};
+use super::request::{HOLDS_MAX, News, PurchaseRef};
+use super::rules::{Directory, Rules};
+use super::{App, keys, message, sale, view};
+
+/// Most operations in one page of a history.
+pub const HISTORY_PAGE_MAX: usize = 200;
+/// Most verdicts that one answer names.
+pub const VERDICTS_MAX: usize = 100;
+
+/// Who showed an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identified {
+    /// The member.
+    pub member: MemberId,
+    /// The card, when the identifier is one's number.
+    pub card: Option<CardTag>,
+}
+
+/// A member as a till may see them.
+#[derive(Debug, Clone)]
+pub struct MemberView {
+    /// Who.
+    pub id: MemberId,
+    /// The replica's state.
+    pub member: Member,
+    /// Their tier.
+    pub tier: TierRules,
+    /// What they have today, waiting sales taken off.
+    pub balances: Vec<Balance>,
+    /// For the receipt.
+    pub message: Text,
+}
+
+/// How the node stands with the hub.
+#[derive(Debug, Clone)]
+pub struct SyncStatus {
+    /// Whether the hub can be asked now.
+    pub connected: bool,
+    /// Where the own log stands.
+    pub tip: Tip,
+    /// Own operations that are not yet durable at the hub.
+    pub pending_operations: u64,
+    /// What is on this disk of what the hub sends.
+    pub seen: Seen,
+    /// Whether the wall clock is believed.
+    pub clock_trusted: bool,
+    /// Sales that wait for confirmation.
+    pub holds: usize,
+    /// What the hub found about own operations, accepted ones left out; at most [`VERDICTS_MAX`].
+    pub verdicts: Vec<VerdictNote>,
+}
+
+impl App {
+    /// The rules in force.
+    ///
+    /// # Errors
+    /// [`AppError::NotReady`] before the first publication came.
+    pub fn rules(&self) -> Result<Arc<Rules>, AppError> {
+        self.in_force().rules().ok_or(AppError::NotReady)
+    }
+
+    /// The directory in force.
+    ///
+    /// # Errors
+    /// [`AppError::NotReady`] before it came.
+    pub fn directory(&self) -> Result<Arc<Directory>, AppError> {
+        self.in_force().directory().ok_or(AppError::NotReady)
+    }
+
+    /// Now, in the programme's calendar.
+    ///
+    /// # Errors
+    /// [`AppError::NotReady`] before the first publication came.
+    pub fn moment(&self) -> Result<Moment, AppError> {
+        Ok(self.rules()?.moment(self.now_ms()))
+    }
+
+    /// Whose identifier it is; asks the hub when this replica does not know it.
+    ///
+    /// # Errors
+    /// [`AppError::UnknownMember`], [`AppError::CardBlocked`], or when the store cannot be read.
+    pub async fn identify(&self, identifier: &Identifier) -> Result<Identified, AppError> {
+        let hash = identifier.hash(&self.directory()?.store.lookup_key);
+        if let Some(order) = self.in_force().blocks().against(hash) {
+            return Err(AppError::CardBlocked {
+                reason: order.reason.clone(),
+            });
+        }
+        let known = view::member_of(&self.rows(), hash)?;
+        let member = match known {
+            Some(member) => member,
+            None => self.find_at_hub(hash).await?,
+        };
+        let card = matches!(identifier.kind(), IdentifierKind::Card).then(|| hash.tag());
+        Ok(Identified { member, card })
+    }
+
+    async fn find_at_hub(
+        &self,
+        hash: kopilka_crdt::identifier::IdentifierHash,
+    ) -> Result<MemberId, AppError> {
+        let hub = self.hub();
+        if !hub.is_connected() {
+            return Err(AppError::UnknownMember);
+        }
+        let deadline_ms = self.rules()?.programme.rules().offline.hub_deadline_ms;
+        let deadline = Duration::from_millis(deadline_ms.into());
+        match tokio::time::timeout(deadline, hub.find(hash)).await {
+            Ok(Ok(Reply::Found(Some(state)))) => {
+                let id = state.member.id;
+                self.hear(News::Member(state)).await?;
+                Ok(id)
+            }
+            Ok(Ok(_) | Err(_)) | Err(_) => Err(AppError::UnknownMember),
+        }
+    }
+
+    /// What a receipt would cost and earn.
+    ///
+    /// # Errors
+    /// When the member is not known or the receipt cannot be priced.
+    pub fn quote(
+        &self,
+        id: MemberId,
+        lines: &[ReceiptLine],
+        wish: Wish,
+    ) -> Result<Quote, AppError> {
+        let (rules, rows) = (self.rules()?, self.rows());
+        let member = view::member(&rows, id)?.ok_or(AppError::UnknownMember)?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity(),
+            member: &member,
+            bound: &Bound::read(&rows, id)?,
+            moment: rules.moment(self.now_ms()),
+        };
+        Ok(customer.price(lines, wish)?)
+    }
+
+    /// Whether a member's card may be used here; without a card, whether any of theirs may be.
+    ///
+    /// # Errors
+    /// [`AppError::CardBlocked`], [`AppError::CardNotActive`], [`AppError::UnknownCard`].
+    pub fn check_card(&self, member: &Member, card: Option<CardTag>) -> Result<(), AppError> {
+        sale::check_card(self.in_force(), member, card)
+    }
+
+    /// A member, for a till.
+    ///
+    /// # Errors
+    /// When the member is not known here.
+    pub fn member(&self, id: MemberId) -> Result<MemberView, AppError> {
+        let (rules, rows) = (self.rules()?, self.rows());
+        let member = view::member(&rows, id)?.ok_or(AppError::UnknownMember)?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity(),
+            member: &member,
+            bound: &Bound::read(&rows, id)?,
+            moment: rules.moment(self.now_ms()),
+        };
+        let balances = customer.balances()?;
+        let message = message::receipt(&rules, &member, None, &balances);
+        Ok(MemberView {
+            id,
+            tier: rules.programme.tier(member.counted).clone(),
+            member,
+            balances,
+            message,
+        })
+    }
+
+    /// A purchase made at this node, as it stands.
+    ///
+    /// # Errors
+    /// When it is not known here, or no longer.
+    pub fn purchase(&self, name: PurchaseRef) -> Result<(PurchaseId, PurchaseRecord), AppError> {
+        let rows = self.rows();
+        let id = match name {
+            PurchaseRef::Id(id) => id,
+            PurchaseRef::Receipt(receipt) => rows
+                .read(Table::Receipts, &keys::receipt(&receipt))?
+                .ok_or(AppError::UnknownPurchase)?,
+        };
+        Ok((id, view::purchase(&rows, id)?))
+    }
+
+    /// A page of what this store recorded about a member in the return period, and where the next one begins.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn history(
+        &self,
+        id: MemberId,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<(Vec<HistoryEntry>, Option<Vec<u8>>), AppError> {
+        let prefix = keys::member(id);
+        let start = match after {
+            Some(after) => [&prefix[..], after, &[0]].concat(),
+            None => prefix.clone(),
+        };
+        let limit = limit.clamp(1, HISTORY_PAGE_MAX);
+        let end = keys::after_prefix(&prefix);
+        let mut rows = self.rows().scan(
+            Table::History,
+            &start,
+            end.as_deref(),
+            limit.saturating_add(1),
+        )?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .and_then(|(key, _)| key.get(prefix.len()..))
+            .map(<[u8]>::to_vec);
+        let entries = rows.iter().map(|(_, bytes)| decode(bytes));
+        Ok((entries.collect::<Result<_, _>>()?, next))
+    }
+
+    /// How the node stands with the hub.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn sync_status(&self) -> Result<SyncStatus, AppError> {
+        let rows = self.rows();
+        let written = *self.written().borrow();
+        let durable = self.sync_record()?.durable.map_or(0, |tip| tip.sequence);
+        let notes = rows.scan(Table::Verdicts, &[], None, VERDICTS_MAX)?;
+        let verdicts = notes.iter().map(|(_, bytes): &Entry| decode(bytes));
+        Ok(SyncStatus {
+            connected: self.hub().is_connected(),
+            tip: written.tip,
+            pending_operations: written.tip.sequence.saturating_sub(durable),
+            seen: self.seen()?,
+            clock_trusted: written.clock_trusted,
+            holds: rows.scan(Table::Holds, &[], None, HOLDS_MAX)?.len(),
+            verdicts: verdicts.collect::<Result<_, _>>()?,
+        })
+    }
+}

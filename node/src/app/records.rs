@@ -1,0 +1,276 @@
+//! What the app's rows hold.
+
+use std::fmt;
+use std::str::FromStr;
+
+use kopilka_crdt::allowance::AllowanceUse;
+use kopilka_crdt::clock::{Day, Stamp};
+use kopilka_crdt::ids::{AccountId, IdError, Incarnation, LotId, MemberId, OperationId};
+use kopilka_crdt::ledger::{AccountView, Take};
+use kopilka_crdt::log::{EntryError, Head, Tip};
+use kopilka_crdt::money::{AmountError, Milli, Minor};
+use kopilka_crdt::operation::{AccountTakes, Body, Purchase, Reversal};
+use kopilka_crdt::rulebook::model::Text;
+use kopilka_protocol::message::{Adoption, AppliedLog};
+use serde::{Deserialize, Serialize};
+
+pub(super) use crate::record::{decode, encode};
+
+/// A sale at this node, from its authorisation on: 64 random bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PurchaseId(pub u64);
+
+impl fmt::Display for PurchaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "u{:016x}", self.0)
+    }
+}
+
+impl FromStr for PurchaseId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix('u')
+            .filter(|digits| digits.len() == 16)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+            .map(Self)
+            .ok_or(IdError { kind: "purchase" })
+    }
+}
+
+/// An entry of the node's own log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LogEntry {
+    pub stamp: Stamp,
+    /// Of the log after it.
+    pub head: Head,
+    pub bytes: Vec<u8>,
+}
+
+impl LogEntry {
+    pub(super) fn body(&self) -> Result<Body, EntryError> {
+        let nowhere = Tip {
+            sequence: 0,
+            head: self.head,
+            stamp: Stamp::default(),
+        };
+        nowhere.follow(&self.bytes).map(|(_, _, body)| body)
+    }
+}
+
+/// An operation in its member's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Which.
+    pub id: OperationId,
+    /// When.
+    pub stamp: Stamp,
+    /// What.
+    pub body: Body,
+}
+
+/// How far a sale has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SaleState {
+    /// Authorised; its points are held until this wall time in milliseconds.
+    Held {
+        /// When it will be voided.
+        until_ms: u64,
+    },
+    /// Given up by the till.
+    Voided,
+    /// Not confirmed in time. A late confirmation is still honoured, because the goods may be gone.
+    Lapsed,
+    /// Sold.
+    Confirmed {
+        /// The operation.
+        operation: OperationId,
+        /// When.
+        stamp: Stamp,
+    },
+}
+
+/// A sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurchaseRecord {
+    /// What is or will be signed.
+    pub purchase: Purchase,
+    /// How far it has come.
+    pub state: SaleState,
+    /// What has come back, line by line; empty: nothing.
+    pub returned: Vec<Milli>,
+    /// Wall time of its authorisation, milliseconds.
+    pub authorised_ms: u64,
+}
+
+impl PurchaseRecord {
+    /// Before points, and to be paid with money.
+    pub fn totals(&self) -> Result<(Minor, Minor), AmountError> {
+        let mut total = Minor::ZERO;
+        let mut redeemed = Minor::ZERO;
+        for line in &self.purchase.lines {
+            total = total.plus(line.amount()?)?;
+            redeemed = redeemed.plus(line.redeemed)?;
+        }
+        Ok((total, total.minus(redeemed)?))
+    }
+
+    pub(super) fn count_returned(&mut self, reversal: &Reversal) -> Result<(), AmountError> {
+        self.returned
+            .resize(self.purchase.lines.len(), Milli::default());
+        for line in &reversal.lines {
+            let back = self
+                .returned
+                .get_mut(usize::from(line.line))
+                .ok_or(AmountError)?;
+            *back = Milli(back.0.checked_add(line.quantity.0).ok_or(AmountError)?);
+        }
+        Ok(())
+    }
+}
+
+/// What a sale that waits for confirmation binds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HoldRecord {
+    pub until_ms: u64,
+    pub takes: Option<AccountTakes>,
+    pub uses: Vec<AllowanceUse>,
+}
+
+/// An answer kept for retries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Answered {
+    /// BLAKE3 of the request.
+    pub body: [u8; 32],
+    pub outcome: Outcome,
+}
+
+/// What a till's write led to: all that its answer says, so that a retry gets the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Authorised, confirmed or voided.
+    Sale(Box<SaleOutcome>),
+    /// Cancelled, or goods taken back.
+    Reversed(Box<ReversalOutcome>),
+    /// A new member.
+    Enrolled {
+        /// Who.
+        member: MemberId,
+        /// The operation.
+        operation: OperationId,
+        /// What they have now.
+        balances: Vec<Balance>,
+    },
+    /// Something about a member was recorded.
+    Recorded {
+        /// Who.
+        member: MemberId,
+        /// The operation; none when it was so already.
+        operation: Option<OperationId>,
+        /// What they have now.
+        balances: Vec<Balance>,
+    },
+}
+
+/// A sale as it stood when it was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleOutcome {
+    /// Its name.
+    pub id: PurchaseId,
+    /// The sale.
+    pub record: PurchaseRecord,
+    /// What the member has now.
+    pub balances: Vec<Balance>,
+    /// For the receipt.
+    pub message: Text,
+}
+
+/// A cancel or return as it was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReversalOutcome {
+    /// The purchase.
+    pub purchase: PurchaseId,
+    /// The operation.
+    pub operation: OperationId,
+    /// What it says.
+    pub reversal: Reversal,
+    /// What the member has now.
+    pub balances: Vec<Balance>,
+}
+
+/// An account on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Which.
+    pub account: AccountId,
+    /// What it comes to.
+    pub view: AccountView,
+    /// The next day after which some of it runs out, with how much.
+    pub next_expiry: Option<(Day, Minor)>,
+}
+
+/// How the node stands with the hub, by partition of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FeedCursor {
+    pub position: u64,
+    /// What states up to the position include of the own log.
+    pub applied: AppliedLog,
+    /// The last `applied` that all members of the partition include.
+    pub complete: AppliedLog,
+}
+
+/// How the node stands with the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct SyncRecord {
+    pub feed: Vec<FeedCursor>,
+    pub block: u64,
+    /// What the hub has made durable of the present incarnation.
+    pub durable: Option<Tip>,
+    /// Up to where the own log is gone from this disk.
+    pub pruned: Option<Tip>,
+}
+
+/// How far a snapshot has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SnapshotProgress {
+    /// Where the feed goes on after it, by partition.
+    pub positions: Vec<u64>,
+    /// The partition that is being read.
+    pub partition: u16,
+    /// The last member that is on the disk.
+    pub after: Option<MemberId>,
+}
+
+/// Branches of own logs that the hub counts under other incarnation numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Adoptions(pub Vec<(Incarnation, Adoption)>);
+
+impl Adoptions {
+    /// The name that the hub knows an own operation by.
+    pub(super) fn rename(&self, id: OperationId) -> OperationId {
+        let adopted = self.0.iter().find(|(incarnation, adoption)| {
+            *incarnation == id.incarnation && id.sequence >= adoption.from_sequence
+        });
+        match adopted {
+            Some((_, adoption)) => OperationId {
+                incarnation: adoption.incarnation,
+                ..id
+            },
+            None => id,
+        }
+    }
+
+    pub(super) fn rename_lot(&self, lot: LotId) -> LotId {
+        LotId {
+            operation: self.rename(lot.operation),
+            ..lot
+        }
+    }
+
+    pub(super) fn rename_takes(&self, takes: &mut [Take]) {
+        for take in takes {
+            take.lot = self.rename_lot(take.lot);
+        }
+    }
+}

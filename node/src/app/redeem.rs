@@ -1,0 +1,138 @@
+//! Writes of tills, and rung 1 of the ladder: the hub is asked while the till waits, within a deadline.
+
+use std::time::Duration;
+
+use kopilka_crdt::ids::{AccountId, MemberId};
+use kopilka_crdt::money::Minor;
+use kopilka_protocol::message::{Reply, ReserveRequest};
+use kopilka_rules::pricing::Wish;
+use kopilka_rules::redemption::HubAnswer;
+
+use super::error::AppError;
+use super::ladder::{Bound, Customer};
+use super::records::Outcome;
+use super::request::{Action, Call, News, Request, Sale};
+use super::{App, view};
+
+impl App {
+    /// Carries out a till's write, and returns when it is on the disk. The same call again gets the same outcome.
+    ///
+    /// A redemption beyond the rights that this node holds asks the hub first, while it is connected.
+    ///
+    /// # Errors
+    /// See [`AppError`]; nothing was recorded then.
+    pub async fn write(&self, call: Call, action: Action) -> Result<Outcome, AppError> {
+        if let Some(outcome) = view::answered(&self.rows(), &call)? {
+            return Ok(outcome);
+        }
+        let action = match action {
+            Action::Authorise(sale, HubAnswer::Unreachable) => {
+                let hub = self.ask_for_sale(&sale).await?;
+                Action::Authorise(sale, hub)
+            }
+            Action::WriteOff(write_off, HubAnswer::Unreachable) => {
+                let hub = self
+                    .ask(write_off.member, write_off.account, write_off.amount)
+                    .await?;
+                Action::WriteOff(write_off, hub)
+            }
+            Action::Authorise(..)
+            | Action::WriteOff(..)
+            | Action::Confirm(_)
+            | Action::Void(_)
+            | Action::Cancel(_)
+            | Action::Return(..)
+            | Action::Enrol(_)
+            | Action::Bind(_)
+            | Action::CardState { .. }
+            | Action::Gift { .. }
+            | Action::Consent { .. }
+            | Action::Profile { .. } => action,
+        };
+        let outcome = self.submit(Request::Till(call, Box::new(action))).await?;
+        Ok(outcome.expect("the writer answers every till's request with an outcome"))
+    }
+
+    async fn ask_for_sale(&self, sale: &Sale) -> Result<HubAnswer, AppError> {
+        let account = self.rules()?.programme.rules().redemption.account;
+        let wanted = match sale.wish {
+            Wish::Nothing => Minor::ZERO,
+            Wish::Exactly(amount) => amount.min(
+                self.quote(sale.member, &sale.lines, Wish::Nothing)?
+                    .redeemable,
+            ),
+            Wish::Most => self.quote(sale.member, &sale.lines, Wish::Most)?.redeemed,
+        };
+        self.ask(sale.member, account, wanted).await
+    }
+
+    /// Asks the hub for what the node's own rights do not cover.
+    async fn ask(
+        &self,
+        member: MemberId,
+        account: AccountId,
+        wanted: Minor,
+    ) -> Result<HubAnswer, AppError> {
+        let rules = self.rules()?;
+        let deadline_ms = rules.programme.rules().offline.hub_deadline_ms;
+        let missing = self.missing_rights(member, account, wanted)?;
+        let hub = self.hub();
+        if missing <= Minor::ZERO || !hub.is_connected() {
+            return Ok(HubAnswer::Unreachable);
+        }
+        let request = ReserveRequest {
+            member,
+            account,
+            amount: missing,
+            deadline_ms,
+        };
+        let deadline = Duration::from_millis(deadline_ms.into());
+        let reply = match tokio::time::timeout(deadline, hub.reserve(request)).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no reservation");
+                return Ok(HubAnswer::Unreachable);
+            }
+            Err(_) => {
+                tracing::debug!("no reservation within the deadline");
+                return Ok(HubAnswer::Unreachable);
+            }
+        };
+        let (state, answer) = match reply {
+            Reply::Reserved(state) => (state, HubAnswer::Reserved),
+            Reply::Short { available, state } => (state, HubAnswer::Short(available)),
+            Reply::Refused(refusal) => {
+                tracing::warn!(%refusal, "the hub refused to reserve");
+                return Ok(HubAnswer::Unreachable);
+            }
+            Reply::Enrolled(_) | Reply::Found(_) | Reply::Page(_) => {
+                tracing::warn!("the hub's answer to a reservation makes no sense");
+                return Ok(HubAnswer::Unreachable);
+            }
+        };
+        match self.hear(News::Member(state)).await {
+            Ok(()) => Ok(answer),
+            // The feed was quicker; what the node holds is newer than the answer.
+            Err(AppError::OutOfOrder) => Ok(HubAnswer::Unreachable),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn missing_rights(
+        &self,
+        id: MemberId,
+        account: AccountId,
+        wanted: Minor,
+    ) -> Result<Minor, AppError> {
+        let (rules, rows) = (self.rules()?, self.rows());
+        let member = view::member(&rows, id)?.ok_or(AppError::UnknownMember)?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity(),
+            member: &member,
+            bound: &Bound::read(&rows, id)?,
+            moment: rules.moment(self.now_ms()),
+        };
+        Ok(customer.missing_rights(account, wanted))
+    }
+}

@@ -1,0 +1,219 @@
+//! Everything that the one writer is asked: by tills, by the hub through the sync loop, and by the clock.
+
+use kopilka_crdt::allowance::AllowanceRef;
+use kopilka_crdt::card::{CardKind, CardNumber, CardState};
+use kopilka_crdt::directory::StoreDirectory;
+use kopilka_crdt::identifier::{CardTag, Identifier};
+use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, TillId};
+use kopilka_crdt::log::Tip;
+use kopilka_crdt::money::Minor;
+use kopilka_crdt::operation::{Channel, ProfileField, ReceiptKey, ReturnedLine, Tender};
+use kopilka_protocol::message::{FeedBatch, MemberState, Renewal, VerdictNote};
+use kopilka_protocol::signed::{SignedBlockOrder, SignedPublication};
+use kopilka_rules::pricing::{ReceiptLine, Wish};
+use kopilka_rules::redemption::HubAnswer;
+
+use super::records::PurchaseId;
+
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+/// Sales of one node that may wait for confirmation.
+pub const HOLDS_MAX: usize = 4_096;
+/// Most tenders of one receipt.
+pub const TENDERS_MAX: usize = 16;
+
+/// A request.
+#[derive(Debug)]
+pub enum Request {
+    /// A till writes.
+    Till(Call, Box<Action>),
+    /// The hub has news.
+    Hub(Box<News>),
+    /// Time has passed: voids what was held too long, forgets what was kept long enough.
+    Tick,
+}
+
+/// Who calls, and how a retry is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The till, known by its token.
+    pub till: TillId,
+    /// The cashier, as the till says.
+    pub cashier: CashierId,
+    /// The till's name for this request, at most [`IDEMPOTENCY_KEY_BYTES_MAX`] bytes.
+    pub key: String,
+    /// BLAKE3 of the request.
+    pub body: [u8; 32],
+}
+
+/// What a till writes.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Authorise a sale, and confirm it at once if asked.
+    Authorise(Sale, HubAnswer),
+    /// The receipt is printed.
+    Confirm(PurchaseId),
+    /// The sale does not happen.
+    Void(PurchaseId),
+    /// Take a confirmed sale back before the goods leave.
+    Cancel(PurchaseRef),
+    /// Goods come back; all that are left, when no lines are named.
+    Return(PurchaseRef, Option<Vec<ReturnedLine>>),
+    /// A person joins.
+    Enrol(NewMember),
+    /// A card or other identifier is handed out.
+    Bind(NewIdentifier),
+    /// A card is activated or closed.
+    CardState {
+        /// Whose.
+        member: MemberId,
+        /// Which.
+        card: CardTag,
+        /// The state that it is to reach.
+        state: CardState,
+    },
+    /// Points are written off.
+    WriteOff(WriteOff, HubAnswer),
+    /// Gifts are credited (positive) or handed out (negative).
+    Gift {
+        /// Whose.
+        member: MemberId,
+        /// Which.
+        code: String,
+        /// How many.
+        count: i32,
+    },
+    /// Consent is given or withdrawn.
+    Consent {
+        /// Whose.
+        member: MemberId,
+        /// About what.
+        channel: Channel,
+        /// Given, or withdrawn.
+        given: bool,
+    },
+    /// Fields of the questionnaire change.
+    Profile {
+        /// Whose.
+        member: MemberId,
+        /// New values.
+        fields: Vec<(ProfileField, String)>,
+    },
+}
+
+/// A sale, as a till asks for it.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    /// Who buys.
+    pub member: MemberId,
+    /// The card shown, if one was.
+    pub card: Option<CardTag>,
+    /// The receipt.
+    pub receipt: ReceiptKey,
+    /// What is bought.
+    pub lines: Vec<ReceiptLine>,
+    /// How it is paid, points apart.
+    pub tenders: Vec<Tender>,
+    /// The points that the member wants to spend.
+    pub wish: Wish,
+    /// Whether it is confirmed at once.
+    pub confirm: bool,
+}
+
+/// Names a purchase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PurchaseRef {
+    /// By the name that the authorisation gave it.
+    Id(PurchaseId),
+    /// By its receipt.
+    Receipt(ReceiptKey),
+}
+
+/// A person who joins.
+#[derive(Debug, Clone)]
+pub struct NewMember {
+    /// Phones, tokens, chips.
+    pub identifiers: Vec<Identifier>,
+    /// The first card.
+    pub card: Option<(CardNumber, CardKind)>,
+    /// The questionnaire.
+    pub profile: Vec<(ProfileField, String)>,
+    /// Consents given at once.
+    pub consents: Vec<Channel>,
+}
+
+/// A card or other identifier for a member.
+#[derive(Debug, Clone)]
+pub struct NewIdentifier {
+    /// Whose.
+    pub member: MemberId,
+    /// What they will be found by.
+    pub identifier: Identifier,
+    /// The card's kind and last digits, when it is one.
+    pub card: Option<(CardKind, u16)>,
+    /// The card that it takes the place of.
+    pub replaces: Option<CardTag>,
+}
+
+/// Points written off at a till.
+#[derive(Debug, Clone)]
+pub struct WriteOff {
+    /// Whose.
+    pub member: MemberId,
+    /// From where.
+    pub account: AccountId,
+    /// How much; positive.
+    pub amount: Minor,
+    /// In words.
+    pub reason: String,
+}
+
+/// What the hub sends.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Members that changed.
+    Feed(FeedBatch),
+    /// One member as of now.
+    Member(MemberState),
+    /// Block orders.
+    Blocks(Vec<SignedBlockOrder>),
+    /// A version of the rules.
+    Publication(SignedPublication),
+    /// The store's directory.
+    Directory(StoreDirectory),
+    /// The own log is durable at the hub up to here.
+    Durable {
+        /// Which log.
+        incarnation: Incarnation,
+        /// Up to where.
+        tip: Tip,
+        /// What was found.
+        verdicts: Vec<VerdictNote>,
+    },
+    /// Give rights back.
+    Recall {
+        /// On whose account.
+        member: MemberId,
+        /// Which.
+        allowances: Vec<AllowanceRef>,
+    },
+    /// Begin a new incarnation.
+    Renew(Renewal),
+    /// A snapshot begins; the feed goes on at these positions after it.
+    SnapshotBegins {
+        /// By partition.
+        positions: Vec<u64>,
+    },
+    /// A believed page of a snapshot.
+    SnapshotPage {
+        /// Its members.
+        batch: FeedBatch,
+        /// Whether it is its partition's last.
+        last: bool,
+    },
+    /// The hub's wall time now, milliseconds since 1970.
+    Time {
+        /// As the hub says.
+        hub_ms: u64,
+    },
+}

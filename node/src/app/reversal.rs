@@ -1,0 +1,88 @@
+//! Cancels and returns: what the shares stored at the sale give back.
+
+use kopilka_crdt::operation::{Body, ReturnedLine};
+use kopilka_rules::reversal::{Counter, reverse};
+
+use crate::store::Table;
+
+use super::core::Core;
+use super::error::AppError;
+use super::keys;
+use super::ladder::{Bound, Customer};
+use super::records::{Adoptions, Outcome, PurchaseRecord, ReversalOutcome, SaleState};
+use super::request::{Call, PurchaseRef};
+
+impl Core {
+    pub(super) fn cancel(
+        &mut self,
+        call: &Call,
+        name: PurchaseRef,
+        at_ms: u64,
+    ) -> Result<Outcome, AppError> {
+        self.give_back(call, name, None, at_ms, Body::Cancel)
+    }
+
+    pub(super) fn take_back(
+        &mut self,
+        call: &Call,
+        name: PurchaseRef,
+        lines: Option<&[ReturnedLine]>,
+        at_ms: u64,
+    ) -> Result<Outcome, AppError> {
+        self.give_back(call, name, lines, at_ms, Body::Return)
+    }
+
+    fn give_back(
+        &mut self,
+        call: &Call,
+        name: PurchaseRef,
+        lines: Option<&[ReturnedLine]>,
+        at_ms: u64,
+        body: fn(kopilka_crdt::operation::Reversal) -> Body,
+    ) -> Result<Outcome, AppError> {
+        let id = self.find_purchase(name)?;
+        let mut record = self.purchase(id)?;
+        let SaleState::Confirmed { operation, .. } = record.state else {
+            return Err(AppError::NotConfirmed);
+        };
+        let adoptions: Adoptions = self
+            .rows
+            .read(Table::Meta, keys::ADOPTIONS)?
+            .unwrap_or_default();
+        let sold = as_known_now(&record, &adoptions);
+        let counter = Counter {
+            till: call.till,
+            cashier: call.cashier,
+        };
+        let operation = adoptions.rename(operation);
+        let reversal = reverse(operation, &sold.purchase, &record.returned, lines, counter)?;
+        let of = record.purchase.member;
+        let mut member = self.member(of)?;
+        let (operation, _) = self.record(at_ms, of, &mut member, body(reversal.clone()))?;
+        record.count_returned(&reversal)?;
+        self.rows.put(Table::Purchases, keys::purchase(id), &record);
+        let rules = self.rules()?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity,
+            member: &member,
+            bound: &Bound::read(&self.rows, of)?,
+            moment: rules.moment(at_ms),
+        };
+        Ok(Outcome::Reversed(Box::new(ReversalOutcome {
+            purchase: id,
+            operation,
+            reversal,
+            balances: customer.balances()?,
+        })))
+    }
+}
+
+/// The sale with its lots under the names that the hub knows them by.
+fn as_known_now(record: &PurchaseRecord, adoptions: &Adoptions) -> PurchaseRecord {
+    let mut sold = record.clone();
+    if let Some(redeemed) = &mut sold.purchase.redeemed {
+        adoptions.rename_takes(&mut redeemed.takes);
+    }
+    sold
+}

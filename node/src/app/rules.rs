@@ -1,0 +1,175 @@
+//! The rules, directory and block orders in force, shared between the writer and whoever reads.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kopilka_crdt::directory::StoreDirectory;
+use kopilka_crdt::identifier::{CardTag, IdentifierHash};
+use kopilka_crdt::ids::{CashierId, TillId};
+use kopilka_crdt::rulebook::Publication;
+use kopilka_protocol::signed::BlockOrder;
+use kopilka_rules::programme::CompileError;
+use kopilka_rules::{Moment, Programme, placement};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// A publication made ready to decide with.
+#[derive(Debug)]
+pub struct Rules {
+    /// The compiled rules.
+    pub programme: Programme,
+    zone: TimeZone,
+}
+
+impl Rules {
+    pub(super) fn compile(publication: &Publication) -> Result<Self, CompileError> {
+        let programme = Programme::compile(publication)?;
+        let zone = TimeZone::get(&programme.rules().time_zone).unwrap_or(TimeZone::UTC);
+        Ok(Self { programme, zone })
+    }
+
+    /// A wall time, with the offset of the programme's calendar.
+    pub fn moment(&self, now_ms: u64) -> Moment {
+        let offset_seconds = i64::try_from(now_ms)
+            .ok()
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+            .map_or(0, |time| self.zone.to_offset(time).seconds());
+        Moment {
+            now_ms,
+            offset_seconds,
+        }
+    }
+
+    /// How long purchases, their receipts and the answers about them are kept, milliseconds.
+    pub fn kept_ms(&self) -> u64 {
+        u64::from(self.programme.rules().offline.return_days).saturating_mul(DAY_MS)
+    }
+
+    /// How far before its end an allowance is no longer used, milliseconds.
+    pub fn margin_ms(&self) -> u64 {
+        placement::margin_ms(&self.programme.rules().offline)
+    }
+}
+
+/// The node's place in the programme, with the store's calendar.
+#[derive(Debug)]
+pub struct Directory {
+    /// As the hub sent it.
+    pub store: StoreDirectory,
+    /// The store's time zone.
+    pub zone: TimeZone,
+}
+
+impl Directory {
+    pub(super) fn new(store: StoreDirectory) -> Self {
+        let zone = TimeZone::get(&store.time_zone).unwrap_or(TimeZone::UTC);
+        Self { store, zone }
+    }
+
+    /// The till that holds a token, when it may work.
+    pub fn till(&self, token: &str) -> Option<TillId> {
+        let hash = blake3::hash(token.as_bytes());
+        // Comparing blake3::Hash takes the same time wherever the difference lies.
+        let known = |stored: &[u8; 32]| hash == blake3::Hash::from_bytes(*stored);
+        let till = self.store.tills.iter().find(|till| known(&till.token_hash));
+        till.filter(|till| till.enabled).map(|till| till.id)
+    }
+
+    /// Whether the cashier may work here.
+    pub fn admits(&self, cashier: CashierId) -> bool {
+        let cashiers = &self.store.cashiers;
+        cashiers.is_empty()
+            || cashiers
+                .iter()
+                .any(|known| known.id == cashier && known.enabled)
+    }
+}
+
+/// The last block order about each card.
+#[derive(Debug, Default)]
+pub struct Blocks(BTreeMap<IdentifierHash, BlockOrder>);
+
+impl Blocks {
+    /// Takes an order; of two about a card the larger number decides. Whether it changed anything.
+    pub(super) fn take(&mut self, order: BlockOrder) -> bool {
+        let newer = self
+            .0
+            .get(&order.card)
+            .is_none_or(|known| known.number < order.number);
+        if newer {
+            self.0.insert(order.card, order);
+        }
+        newer
+    }
+
+    /// The order that blocks a card known by its hash.
+    pub fn against(&self, card: IdentifierHash) -> Option<&BlockOrder> {
+        self.0.get(&card).filter(|order| order.blocked)
+    }
+
+    /// The order that blocks a card known by its tag.
+    pub fn against_tag(&self, tag: CardTag) -> Option<&BlockOrder> {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&tag.0.to_be_bytes());
+        self.0
+            .range(IdentifierHash(bytes)..)
+            .take_while(|(hash, _)| hash.tag() == tag)
+            .map(|(_, order)| order)
+            .find(|order| order.blocked)
+    }
+}
+
+/// What is in force, for readers on any thread. The writer's thread alone changes it.
+#[derive(Debug, Default)]
+pub struct InForce {
+    rules: RwLock<Option<Arc<Rules>>>,
+    directory: RwLock<Option<Arc<Directory>>>,
+    blocks: RwLock<Blocks>,
+}
+
+impl InForce {
+    /// The rules; none before the first publication came.
+    pub fn rules(&self) -> Option<Arc<Rules>> {
+        read(&self.rules).clone()
+    }
+
+    /// The directory; none before it came.
+    pub fn directory(&self) -> Option<Arc<Directory>> {
+        read(&self.directory).clone()
+    }
+
+    /// The block orders.
+    pub fn blocks(&self) -> RwLockReadGuard<'_, Blocks> {
+        read(&self.blocks)
+    }
+
+    pub(super) fn set_rules(&self, rules: Option<Arc<Rules>>) {
+        write(&self.rules, rules);
+    }
+
+    pub(super) fn set_directory(&self, directory: Option<Arc<Directory>>) {
+        write(&self.directory, directory);
+    }
+
+    pub(super) fn set_blocks(&self, blocks: Blocks) {
+        write(&self.blocks, blocks);
+    }
+
+    pub(super) fn take_order(&self, order: BlockOrder) -> bool {
+        self.blocks
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(order)
+    }
+}
+
+// Each change of what the locks guard is one assignment or one insert, so a panic elsewhere leaves it whole.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>, value: T) {
+    *lock.write().unwrap_or_else(PoisonError::into_inner) = value;
+}

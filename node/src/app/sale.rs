@@ -1,0 +1,276 @@
+//! Sales: authorise, confirm, void. Points are held in between, because a fiscal receipt is printed then.
+
+use kopilka_crdt::card::CardState;
+use kopilka_crdt::identifier::CardTag;
+use kopilka_crdt::member::Member;
+use kopilka_crdt::money::Minor;
+use kopilka_crdt::operation::{Body, Purchase, ReceiptKey};
+use kopilka_rules::pricing::Quote;
+use kopilka_rules::redemption::HubAnswer;
+use kopilka_shell::clock::random_bytes;
+
+use crate::store::Table;
+
+use super::core::Core;
+use super::error::AppError;
+use super::keys;
+use super::ladder::{Bound, Customer};
+use super::message;
+use super::records::{HoldRecord, Outcome, PurchaseId, PurchaseRecord, SaleOutcome, SaleState};
+use super::request::{Call, HOLDS_MAX, PurchaseRef, Sale};
+use super::rules::InForce;
+
+/// Whether a card may be used: not blocked, active, the member's. Without a card, whether any of theirs may be.
+pub(super) fn check_card(
+    in_force: &InForce,
+    member: &Member,
+    card: Option<CardTag>,
+) -> Result<(), AppError> {
+    let blocks = in_force.blocks();
+    let usable = |tag: CardTag, state: CardState| match state {
+        CardState::Active => match blocks.against_tag(tag) {
+            Some(order) => Err(AppError::CardBlocked {
+                reason: order.reason.clone(),
+            }),
+            None if member.is_blocked(tag) => Err(AppError::CardBlocked {
+                reason: String::new(),
+            }),
+            None => Ok(()),
+        },
+        CardState::Issued | CardState::Replaced | CardState::Closed => {
+            Err(AppError::CardNotActive(state))
+        }
+    };
+    match card {
+        Some(tag) => {
+            let card = member.cards.get(&tag).ok_or(AppError::UnknownCard)?;
+            usable(tag, card.state)
+        }
+        None => {
+            let mut refusal = Ok(());
+            for (tag, card) in &member.cards {
+                match usable(*tag, card.state) {
+                    Ok(()) => return Ok(()),
+                    // Who lost a card and shows a phone is served; who has blocked cards only is not.
+                    Err(blocked @ AppError::CardBlocked { .. }) => refusal = Err(blocked),
+                    Err(_) => {}
+                }
+            }
+            refusal
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn authorise(
+        &mut self,
+        call: &Call,
+        sale: Sale,
+        hub: HubAnswer,
+        at_ms: u64,
+    ) -> Result<Outcome, AppError> {
+        let (rules, directory) = (self.rules()?, self.directory()?);
+        let mut member = self.member(sale.member)?;
+        check_card(&self.in_force, &member, sale.card)?;
+        self.check_receipt_is_free(&sale.receipt)?;
+        let bound = Bound::read(&self.rows, sale.member)?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity,
+            member: &member,
+            bound: &bound,
+            moment: rules.moment(at_ms),
+        };
+        let quote = customer.price(&sale.lines, sale.wish)?;
+        let redemption = if quote.redeemed > Minor::ZERO {
+            let account = rules.programme.rules().redemption.account;
+            Some(customer.authorise(account, quote.redeemed, hub)?)
+        } else {
+            None
+        };
+        let (redeemed, authority) = match redemption {
+            Some(granted) => (Some(granted.takes), Some(granted.authority)),
+            None => (None, None),
+        };
+        let counted = quote.to_pay;
+        let Quote { lines, earned, .. } = quote;
+        let purchase = Purchase {
+            receipt: sale.receipt,
+            cashier: call.cashier,
+            member: sale.member,
+            card: sale.card,
+            publication: rules.programme.number(),
+            lines,
+            tenders: sale.tenders.clone(),
+            redeemed,
+            authority,
+            earned,
+            counted,
+            partner: directory.store.partner,
+        };
+        let hold_ms = u64::from(rules.programme.rules().offline.hold_seconds).saturating_mul(1_000);
+        let until_ms = at_ms.saturating_add(hold_ms);
+        let mut record = PurchaseRecord {
+            purchase,
+            state: SaleState::Held { until_ms },
+            returned: Vec::new(),
+            authorised_ms: at_ms,
+        };
+        let id = PurchaseId(u64::from_be_bytes(random_bytes()));
+        let key = keys::purchase(id);
+        self.rows.expire(
+            at_ms.saturating_add(rules.kept_ms()),
+            Table::Purchases,
+            &key,
+        );
+        if sale.confirm {
+            self.sell(id, &mut record, &mut member, at_ms)?;
+        } else {
+            self.hold(id, &record, until_ms)?;
+        }
+        self.rows.put(Table::Purchases, key, &record);
+        self.sale_outcome(id, record, &member, at_ms)
+    }
+
+    fn hold(
+        &mut self,
+        id: PurchaseId,
+        record: &PurchaseRecord,
+        until_ms: u64,
+    ) -> Result<(), AppError> {
+        if self.rows.scan(Table::Holds, &[], None, HOLDS_MAX)?.len() == HOLDS_MAX {
+            return Err(AppError::TooManyHolds);
+        }
+        let authority = record.purchase.authority.as_ref();
+        let hold = HoldRecord {
+            until_ms,
+            takes: record.purchase.redeemed.clone(),
+            uses: authority.map_or_else(Vec::new, |authority| authority.uses.clone()),
+        };
+        let key = keys::hold(record.purchase.member, id);
+        self.rows.put(Table::Holds, key, &hold);
+        Ok(())
+    }
+
+    /// A receipt counts once, however often it is posted.
+    fn check_receipt_is_free(&self, receipt: &ReceiptKey) -> Result<(), AppError> {
+        match self.rows.read(Table::Receipts, &keys::receipt(receipt))? {
+            Some(id) => Err(AppError::ReceiptRegistered(id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Signs a sale.
+    fn sell(
+        &mut self,
+        id: PurchaseId,
+        record: &mut PurchaseRecord,
+        member: &mut Member,
+        at_ms: u64,
+    ) -> Result<(), AppError> {
+        self.check_receipt_is_free(&record.purchase.receipt)?;
+        let body = Body::Purchase(record.purchase.clone());
+        let (operation, stamp) = self.record(at_ms, record.purchase.member, member, body)?;
+        record.state = SaleState::Confirmed { operation, stamp };
+        let due_ms = at_ms.saturating_add(self.rules()?.kept_ms());
+        let key = keys::receipt(&record.purchase.receipt);
+        self.rows.expire(due_ms, Table::Receipts, &key);
+        self.rows.put(Table::Receipts, key, &id);
+        Ok(())
+    }
+
+    pub(super) fn confirm(&mut self, id: PurchaseId, at_ms: u64) -> Result<Outcome, AppError> {
+        let mut record = self.purchase(id)?;
+        let mut member = self.member(record.purchase.member)?;
+        match record.state {
+            SaleState::Confirmed { .. } => {}
+            SaleState::Voided => return Err(AppError::Voided),
+            SaleState::Held { .. } | SaleState::Lapsed => {
+                let hold = keys::hold(record.purchase.member, id);
+                self.rows.delete(Table::Holds, hold);
+                self.sell(id, &mut record, &mut member, at_ms)?;
+                self.rows.put(Table::Purchases, keys::purchase(id), &record);
+            }
+        }
+        self.sale_outcome(id, record, &member, at_ms)
+    }
+
+    pub(super) fn void(&mut self, id: PurchaseId, at_ms: u64) -> Result<Outcome, AppError> {
+        let mut record = self.purchase(id)?;
+        let member = self.member(record.purchase.member)?;
+        match record.state {
+            SaleState::Confirmed { .. } => return Err(AppError::AlreadyConfirmed),
+            SaleState::Voided => {}
+            SaleState::Held { .. } | SaleState::Lapsed => {
+                self.end_hold(id, &mut record, SaleState::Voided);
+            }
+        }
+        self.sale_outcome(id, record, &member, at_ms)
+    }
+
+    fn end_hold(&mut self, id: PurchaseId, record: &mut PurchaseRecord, state: SaleState) {
+        record.state = state;
+        let hold = keys::hold(record.purchase.member, id);
+        self.rows.delete(Table::Holds, hold);
+        self.rows.put(Table::Purchases, keys::purchase(id), record);
+    }
+
+    /// Gives free what was held too long.
+    pub(super) fn lapse_holds(&mut self, at_ms: u64) -> Result<(), AppError> {
+        for (key, bytes) in self.rows.scan(Table::Holds, &[], None, HOLDS_MAX)? {
+            let hold: HoldRecord = super::records::decode(&bytes)?;
+            if hold.until_ms > at_ms {
+                continue;
+            }
+            let Some(id) = keys::held_purchase(&key) else {
+                continue;
+            };
+            match self.purchase(id) {
+                Ok(mut record) => self.end_hold(id, &mut record, SaleState::Lapsed),
+                Err(AppError::UnknownPurchase) => self.rows.delete(Table::Holds, key),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn purchase(&self, id: PurchaseId) -> Result<PurchaseRecord, AppError> {
+        super::view::purchase(&self.rows, id)
+    }
+
+    pub(super) fn find_purchase(&self, name: PurchaseRef) -> Result<PurchaseId, AppError> {
+        match name {
+            PurchaseRef::Id(id) => Ok(id),
+            PurchaseRef::Receipt(receipt) => self
+                .rows
+                .read(Table::Receipts, &keys::receipt(&receipt))?
+                .ok_or(AppError::UnknownPurchase),
+        }
+    }
+
+    fn sale_outcome(
+        &self,
+        id: PurchaseId,
+        record: PurchaseRecord,
+        member: &Member,
+        at_ms: u64,
+    ) -> Result<Outcome, AppError> {
+        let rules = self.rules()?;
+        let bound = Bound::read(&self.rows, record.purchase.member)?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity,
+            member,
+            bound: &bound,
+            moment: rules.moment(at_ms),
+        };
+        let balances = customer.balances()?;
+        let message = message::receipt(&rules, member, Some(&record.purchase), &balances);
+        Ok(Outcome::Sale(Box::new(SaleOutcome {
+            id,
+            record,
+            balances,
+            message,
+        })))
+    }
+}
