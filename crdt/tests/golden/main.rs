@@ -1,0 +1,149 @@
+//! Golden bytes of log entries and member records: what was written once is written the same and read for ever.
+//!
+//! Each line of a `*.v1.txt` file is `name = hex`. A test that finds other bytes prints the whole new text. Take it over
+//! only for a sample that was added: bytes of an existing name are on disks and in signed chains. A new version of a
+//! format gets a file of its own, and the old file stays with its decoding test alone.
+
+mod bodies;
+
+use std::fmt::Write;
+
+use kopilka_crdt::clock::Stamp;
+use kopilka_crdt::identifier::CardTag;
+use kopilka_crdt::ids::{Incarnation, NodeId};
+use kopilka_crdt::ledger::apply;
+use kopilka_crdt::log::{Log, Tip};
+use kopilka_crdt::member::{BlockMark, Member, Shown};
+use kopilka_crdt::operation::Body;
+
+const NODE: NodeId = NodeId(7);
+const INCARNATION: Incarnation = Incarnation(2);
+const FIRST_MS: u64 = 1_790_000_000_000;
+const ENTRIES: &str = include_str!("entries.v1.txt");
+const MEMBERS: &str = include_str!("members.v1.txt");
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes any text");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digit = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .expect("golden bytes are hexadecimal")
+    };
+    let byte = |pair: &[u8]| {
+        u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).expect("two digits are a byte")
+    };
+    text.as_bytes().chunks(2).map(byte).collect()
+}
+
+fn stored(text: &str) -> Vec<(&str, Vec<u8>)> {
+    text.lines()
+        .map(|line| line.split_once(" = ").expect("a line is `name = hex`"))
+        .map(|(name, bytes)| (name, unhex(bytes)))
+        .collect()
+}
+
+fn check(file: &str, stored: &str, found: &[(&str, Vec<u8>)]) {
+    let mut text = String::new();
+    for (name, bytes) in found {
+        writeln!(text, "{name} = {}", hex(bytes)).expect("a string takes any text");
+    }
+    assert!(
+        stored == text,
+        "{file} says something else; the text is now:\n{text}"
+    );
+}
+
+/// A member with something in every field.
+fn member() -> Member {
+    let mut member = Member::default();
+    let mut log = Log::resume(
+        NODE,
+        INCARNATION,
+        Tip::genesis(NODE, INCARNATION),
+        Stamp::default(),
+    );
+    for (_, body) in bodies::samples() {
+        let entry = log.append(FIRST_MS, &body).unwrap();
+        apply(&mut member, entry.id, entry.stamp, &body).unwrap();
+    }
+    member.shown = Shown {
+        name: "Анна К.".to_owned(),
+        phone: "+7 *** ***-45-67".to_owned(),
+    };
+    let mark = BlockMark {
+        order: 12,
+        blocked: true,
+        at_ms: FIRST_MS,
+    };
+    member.blocks.insert(CardTag(0x0102_0304), mark);
+    member.allowances.extend(bodies::granted());
+    member.allowance_last = 3;
+    member
+}
+
+#[test]
+fn every_kind_of_operation_has_a_sample() {
+    let mut kinds: Vec<_> = bodies::samples()
+        .iter()
+        .map(|(_, body)| bodies::place(body))
+        .collect();
+    kinds.dedup();
+    assert_eq!(kinds, (0..bodies::KINDS).collect::<Vec<_>>());
+}
+
+#[test]
+fn entries_are_written_as_before() {
+    let mut log = Log::resume(
+        NODE,
+        INCARNATION,
+        Tip::genesis(NODE, INCARNATION),
+        Stamp::default(),
+    );
+    let mut found = Vec::new();
+    for (step, (name, body)) in (0..).zip(bodies::samples()) {
+        let entry = log.append(FIRST_MS + step * 1_000, &body).unwrap();
+        found.push((name, entry.bytes));
+    }
+    found.push(("head", log.tip().head.0.to_vec()));
+    check("entries.v1.txt", ENTRIES, &found);
+}
+
+#[test]
+fn entries_are_read_as_before() {
+    let mut lines = stored(ENTRIES);
+    let (name, head) = lines.pop().unwrap();
+    assert_eq!(name, "head");
+    let mut tip = Tip::genesis(NODE, INCARNATION);
+    let samples: Vec<(&str, Body)> = bodies::samples();
+    assert_eq!(lines.len(), samples.len());
+    for ((name, bytes), (expected_name, expected)) in lines.iter().zip(samples) {
+        let (next, stamp, body) = tip.follow(bytes).unwrap();
+        assert_eq!((*name, body), (expected_name, expected));
+        assert_eq!(
+            stamp,
+            Stamp::from_ms(FIRST_MS + tip.sequence * 1_000),
+            "{name}"
+        );
+        tip = next;
+    }
+    assert_eq!(tip.head.0, head.as_slice());
+}
+
+#[test]
+fn members_are_written_and_read_as_before() {
+    let members = [("empty", Member::default()), ("full", member())];
+    let found: Vec<_> = members
+        .iter()
+        .map(|(name, member)| (*name, member.encode()))
+        .collect();
+    check("members.v1.txt", MEMBERS, &found);
+    for ((_, bytes), (name, member)) in stored(MEMBERS).iter().zip(members) {
+        assert_eq!(Member::decode(bytes), Ok(member), "{name}");
+    }
+}
