@@ -148,6 +148,11 @@ impl Listener {
         self.outputs.pop_front()
     }
 
+    /// Whether nothing more will be said: close the connection once frames are sent.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
     /// A frame came on the session stream.
     pub fn handle_frame(&mut self, frame: &[u8]) {
         let Ok(message) = decode::<NodeMessage>(frame) else {
