@@ -13,7 +13,7 @@ use kopilka_crdt::rulebook::model::OfflineRules;
 use crate::moment::Moment;
 use crate::programme::Programme;
 
-/// How long a reservation of rung 1 lives beyond the hold of the sale, in milliseconds.
+/// How long a till may take to authorise under a reservation of rung 1, in milliseconds.
 const RESERVATION_EXTRA_MS: u64 = 60_000;
 /// Smallest allowance worth granting: one point.
 const GRANT_MIN: Minor = Minor(100);
@@ -67,8 +67,7 @@ pub fn reserve(
     moment: Moment,
 ) -> Result<Reservation, AmountError> {
     let offline = &programme.rules().offline;
-    let life_ms =
-        u64::from(offline.hold_seconds) * 1_000 + margin_ms(offline) + RESERVATION_EXTRA_MS;
+    let life_ms = margin_ms(offline) + RESERVATION_EXTRA_MS;
     let expires_at_ms = ends_after(holder, moment, life_ms);
     let available = free_share(member, account, expires_at_ms, moment)?;
     if amount <= Minor::ZERO || available < amount {
@@ -138,9 +137,10 @@ fn ends_after(holder: Holder, moment: Moment, life_ms: u64) -> u64 {
     holder.seen.ms().max(moment.now_ms).saturating_add(life_ms)
 }
 
-/// How far before an allowance's end its holder stops using it, in milliseconds.
+/// How far before an allowance's end its holder stops authorising with it, in milliseconds: a sale may wait for its
+/// confirmation, and is written down before the end even then.
 pub fn margin_ms(offline: &OfflineRules) -> u64 {
-    u64::from(offline.clock_margin_seconds) * 1_000
+    (u64::from(offline.clock_margin_seconds) + u64::from(offline.hold_seconds)) * 1_000
 }
 
 fn grant(

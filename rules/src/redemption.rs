@@ -87,12 +87,27 @@ fn rights<'a>(
         .filter(move |(_, allowance)| own(allowance))
         .map(move |(name, allowance)| {
             let held = asking.held_rights.get(name).copied().unwrap_or_default();
-            let free = allowance
-                .usable(moment.now_ms, asking.margin_ms)
+            let usable = allowance.usable(moment.now_ms, asking.margin_ms);
+            let bound = held
                 .0
-                .saturating_sub(held.0);
+                .saturating_add(lost(member, allowance, *name, moment).0);
+            let free = usable.0.saturating_sub(bound);
             (*name, Minor(free.max(0)), allowance.expires_at_ms)
         })
+}
+
+/// What of a right is worth nothing because the points that brought it cannot be spent: they ran out, are not active
+/// yet, or went back with the goods. Used nevertheless, it would take what the hub has granted to others.
+fn lost(member: &Member, allowance: &Allowance, name: AllowanceRef, moment: Moment) -> Minor {
+    let AllowanceRef::Earned(name) = name else {
+        return Minor::ZERO;
+    };
+    let account = member.accounts.get(&allowance.account);
+    let today = moment.today();
+    match account.and_then(|account| account.lots.get(&name)) {
+        Some(lot) if lot.is_active(today) && !lot.is_expired(today) => lot.withdrawn,
+        Some(_) | None => allowance.amount,
+    }
 }
 
 /// What this store could take right now without asking anyone.

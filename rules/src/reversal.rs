@@ -138,7 +138,7 @@ fn given(purchase: &Purchase, back: &[Milli]) -> Result<Given, AmountError> {
     for (line, back) in purchase.lines.iter().zip(back) {
         let part = |share: Minor| share_of(line, *back, share);
         let redeemed = part(line.redeemed)?;
-        let paid = part(line.amount()?)?.minus(redeemed)?;
+        let paid = part(line.amount()?.minus(line.redeemed)?)?;
         sum.paid = sum.paid.plus(paid)?;
         sum.redeemed = sum.redeemed.plus(redeemed)?;
         sum.earned = sum.earned.plus(part(line.earned)?)?;

@@ -213,11 +213,14 @@ fn offline(rules: &RuleBook, found: &mut Found) {
         "/offline/allowance_hours",
         "an allowance lives for 1 hour to 90 days",
     );
-    let margin = offline.clock_margin_seconds < offline.allowance_hours.saturating_mul(3_600);
+    let margin = offline
+        .clock_margin_seconds
+        .saturating_add(offline.hold_seconds)
+        < offline.allowance_hours.saturating_mul(3_600);
     found.unless(
         margin,
         "/offline/clock_margin_seconds",
-        "the clock margin is shorter than an allowance's life",
+        "the clock margin and the hold of a sale are together shorter than an allowance's life",
     );
     let days = (1..=DAYS_MAX).contains(&offline.return_days);
     found.unless(

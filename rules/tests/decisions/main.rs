@@ -1,0 +1,10 @@
+//! Decisions over tables of cases and over random histories.
+
+mod given;
+mod ladder;
+mod placement;
+mod pricing;
+mod reversal;
+mod validation;
+mod verdict;
+mod world;
