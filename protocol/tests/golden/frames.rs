@@ -1,0 +1,357 @@
+//! Samples of every frame, with every variant of what is inside them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use kopilka_crdt::allowance::AllowanceRef;
+use kopilka_crdt::ids::{AccountId, Incarnation, LotId, MemberId, ProgrammeId, StoreId};
+use kopilka_crdt::log::Tip;
+use kopilka_crdt::money::Minor;
+use kopilka_crdt::operation::Verdict;
+use kopilka_crdt::rulebook::Publication;
+use kopilka_crdt::sealed::MemberKey;
+use kopilka_protocol::codec;
+use kopilka_protocol::key::PublicKey;
+use kopilka_protocol::message::{
+    Adoption, AppliedLog, BlockBatch, Channel, EnrolRequest, Enrolled, FeedMessage, Hello,
+    HubMessage, MemberState, NodeMessage, Opening, Refusal, Renewal, Reply, ReserveRequest, Scope,
+    SnapshotRequest, Standing, VerdictNote, Welcome,
+};
+use kopilka_protocol::segment::ForkProof;
+use kopilka_protocol::signed::{BlockOrder, SignedBlockOrder, SignedPublication};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::values::{
+    INCARNATION, NODE, NOW_MS, directory, feed_batch, feed_member, hash, hub_key, operation, seen,
+    segment,
+};
+
+/// A value as a frame.
+pub struct Sample {
+    /// Kind of message, a point, and the variant.
+    pub name: &'static str,
+    /// Its frame.
+    pub bytes: Vec<u8>,
+    /// Number of variants of its kind of message; 0: it has none.
+    variants: u8,
+    /// Decodes a frame and compares.
+    pub assert_reads: Box<dyn Fn(&[u8])>,
+}
+
+fn sample<T>(name: &'static str, variants: u8, value: T) -> Sample
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
+{
+    Sample {
+        name,
+        bytes: codec::encode(&value).expect("a small message fits a frame"),
+        variants,
+        assert_reads: Box::new(move |bytes| {
+            assert_eq!(codec::decode::<T>(bytes).as_ref(), Ok(&value), "{name}");
+        }),
+    }
+}
+
+/// All samples.
+pub fn samples() -> Vec<Sample> {
+    let mut samples = openings();
+    samples.extend(node_messages());
+    samples.extend(hub_messages());
+    samples.extend(replies());
+    samples.extend(feed());
+    samples.extend(refusals());
+    samples
+}
+
+/// Every variant of every kind of message is among the samples. A variant's number follows the version byte.
+pub fn assert_complete() {
+    let mut seen: BTreeMap<&str, (u8, BTreeSet<u8>)> = BTreeMap::new();
+    for sample in samples().iter().filter(|sample| sample.variants > 0) {
+        let kind = sample.name.split('.').next().unwrap_or_default();
+        let (_, places) = seen
+            .entry(kind)
+            .or_insert((sample.variants, BTreeSet::new()));
+        places.insert(sample.bytes[1]);
+    }
+    for (kind, (variants, places)) in seen {
+        assert_eq!(places, (0..variants).collect(), "{kind}");
+    }
+}
+
+fn openings() -> Vec<Sample> {
+    let opening = |name, value: Opening| {
+        let variants = match value {
+            Opening::Session(_)
+            | Opening::Enrol(_)
+            | Opening::Reserve(_)
+            | Opening::Find(_)
+            | Opening::Snapshot(_) => 5,
+        };
+        sample(name, variants, value)
+    };
+    let hello = Hello {
+        protocol: 1,
+        program: "0.1.0".to_owned(),
+        node: NODE,
+        incarnation: INCARNATION,
+        tip: Tip {
+            sequence: 300,
+            ..Tip::genesis(NODE, INCARNATION)
+        },
+        seen: seen(),
+    };
+    let reserve = ReserveRequest {
+        member: MemberId(77),
+        account: AccountId(1),
+        amount: Minor(5_000),
+        deadline_ms: 300,
+    };
+    let snapshot = |after| SnapshotRequest {
+        partition: 1,
+        after,
+    };
+    vec![
+        opening("opening.session", Opening::Session(hello)),
+        opening(
+            "opening.enrol",
+            Opening::Enrol(EnrolRequest {
+                secret: [5; 16],
+                program: "0.1.0".to_owned(),
+            }),
+        ),
+        opening("opening.reserve", Opening::Reserve(reserve)),
+        opening("opening.find", Opening::Find(hash(4))),
+        opening("opening.snapshot", Opening::Snapshot(snapshot(None))),
+        opening(
+            "opening.snapshot_rest",
+            Opening::Snapshot(snapshot(Some(MemberId(77)))),
+        ),
+    ]
+}
+
+fn node_messages() -> Vec<Sample> {
+    let message = |name, value: NodeMessage| {
+        let variants = match value {
+            NodeMessage::Segment { .. } | NodeMessage::Branch { .. } | NodeMessage::Seen(_) => 3,
+        };
+        sample(name, variants, value)
+    };
+    let keys = vec![(MemberId(77), MemberKey([6; 32]))];
+    let branch = NodeMessage::Branch {
+        segment: segment(&[9]),
+        keys: Vec::new(),
+        last: true,
+    };
+    let proof = ForkProof {
+        node: NODE,
+        incarnation: INCARNATION,
+        first: segment(&[1, 2]),
+        second: segment(&[9]),
+    };
+    vec![
+        message(
+            "node.segment",
+            NodeMessage::Segment {
+                segment: segment(&[1, 2]),
+                keys,
+            },
+        ),
+        message("node.branch", branch),
+        message("node.seen", NodeMessage::Seen(seen())),
+        sample("fork_proof", 0, proof),
+    ]
+}
+
+fn hub_messages() -> Vec<Sample> {
+    let message = |name, value: HubMessage| {
+        let variants = match value {
+            HubMessage::Welcome(_)
+            | HubMessage::Durable { .. }
+            | HubMessage::Recall { .. }
+            | HubMessage::Renew(_)
+            | HubMessage::Refused(_)
+            | HubMessage::SendBranch => 6,
+        };
+        sample(name, variants, value)
+    };
+    let welcome = |standing| {
+        let snapshot_at = vec![4, 0];
+        HubMessage::Welcome(Welcome {
+            protocol: 1,
+            hub_ms: NOW_MS,
+            partitions: 2,
+            standing,
+            snapshot_at,
+        })
+    };
+    let adopted = Adoption {
+        from_sequence: 40,
+        incarnation: Incarnation(Incarnation::ADOPTED_FIRST),
+    };
+    let renewal = |adopted| Renewal {
+        next: Incarnation(3),
+        adopted,
+    };
+    let verdicts = [
+        Verdict::Accepted,
+        Verdict::Duplicate,
+        Verdict::Contested,
+        Verdict::Overdraft,
+        Verdict::Mispriced,
+        Verdict::Quarantined,
+    ];
+    let note = |(sequence, verdict)| VerdictNote {
+        operation: operation(sequence),
+        verdict,
+        reason: "по правилам 17".to_owned(),
+    };
+    let tip = Tip::genesis(NODE, INCARNATION);
+    let durable = HubMessage::Durable {
+        incarnation: INCARNATION,
+        tip,
+        verdicts: (1..).zip(verdicts).map(note).collect(),
+    };
+    let earned = AllowanceRef::Earned(LotId {
+        operation: operation(9),
+        index: 1,
+    });
+    let recall = HubMessage::Recall {
+        member: MemberId(77),
+        allowances: vec![AllowanceRef::Granted(3), earned],
+    };
+    vec![
+        message("hub.welcome_continue", welcome(Standing::Continue(tip))),
+        message("hub.welcome_diverged", welcome(Standing::Diverged)),
+        message(
+            "hub.welcome_behind",
+            welcome(Standing::Behind(renewal(None))),
+        ),
+        message("hub.durable", durable),
+        message("hub.recall", recall),
+        message("hub.renew", HubMessage::Renew(renewal(Some(adopted)))),
+        message("hub.refused", HubMessage::Refused(Refusal::Frozen)),
+        message("hub.send_branch", HubMessage::SendBranch),
+    ]
+}
+
+/// Pages are kept apart: their packed bytes may change.
+fn replies() -> Vec<Sample> {
+    let reply = |name, value: Reply| {
+        let without_pages = match value {
+            Reply::Enrolled(_)
+            | Reply::Reserved(_)
+            | Reply::Short { .. }
+            | Reply::Found(_)
+            | Reply::Page(_)
+            | Reply::Refused(_) => 0,
+        };
+        sample(name, without_pages, value)
+    };
+    let state = || MemberState {
+        applied: AppliedLog {
+            incarnation: INCARNATION,
+            sequence: 300,
+        },
+        member: feed_member(77, Scope::Programme),
+    };
+    let enrolled = Enrolled {
+        node: NODE,
+        incarnation: INCARNATION,
+        programme: ProgrammeId(1),
+        store: StoreId(31),
+        hub: PublicKey::of(&hub_key()),
+    };
+    vec![
+        reply("reply.enrolled", Reply::Enrolled(enrolled)),
+        reply("reply.reserved", Reply::Reserved(state())),
+        reply(
+            "reply.short",
+            Reply::Short {
+                available: Minor(120),
+                state: state(),
+            },
+        ),
+        reply("reply.found", Reply::Found(Some(state()))),
+        reply("reply.not_found", Reply::Found(None)),
+        reply("reply.refused", Reply::Refused(Refusal::Code)),
+    ]
+}
+
+fn feed() -> Vec<Sample> {
+    let message = |name, value: FeedMessage| {
+        let variants = match value {
+            FeedMessage::Members(_) | FeedMessage::Publication(_) | FeedMessage::Directory(_) => 3,
+        };
+        sample(name, variants, value)
+    };
+    let channel = |name, value: Channel| {
+        let variants = match value {
+            Channel::Blocks | Channel::Feed => 2,
+        };
+        sample(name, variants, value)
+    };
+    let order = |number, blocked| {
+        let order = BlockOrder {
+            programme: ProgrammeId(1),
+            number,
+            card: hash(3),
+            blocked,
+            at_ms: NOW_MS,
+            reason: "утеряна".to_owned(),
+        };
+        SignedBlockOrder::sign(&hub_key(), order)
+    };
+    let publication = Publication {
+        programme: ProgrammeId(1),
+        number: 17,
+        valid_from_ms: NOW_MS,
+        rules: "{\"schema\":1}".to_owned(),
+    };
+    vec![
+        channel("channel.blocks", Channel::Blocks),
+        channel("channel.feed", Channel::Feed),
+        sample(
+            "blocks",
+            0,
+            BlockBatch {
+                orders: vec![order(12, true), order(13, false)],
+            },
+        ),
+        message("feed.members", FeedMessage::Members(feed_batch())),
+        message(
+            "feed.publication",
+            FeedMessage::Publication(SignedPublication::sign(&hub_key(), publication)),
+        ),
+        message("feed.directory", FeedMessage::Directory(directory())),
+    ]
+}
+
+fn refusals() -> Vec<Sample> {
+    let refusal = |(name, value): (&'static str, Refusal)| {
+        let variants = match value {
+            Refusal::UnknownKey
+            | Refusal::Revoked
+            | Refusal::WrongNode
+            | Refusal::Protocol
+            | Refusal::Unexpected
+            | Refusal::Segment
+            | Refusal::Code
+            | Refusal::Busy
+            | Refusal::Frozen => 9,
+        };
+        sample(name, variants, value)
+    };
+    let refusals = [
+        ("refusal.unknown_key", Refusal::UnknownKey),
+        ("refusal.revoked", Refusal::Revoked),
+        ("refusal.wrong_node", Refusal::WrongNode),
+        ("refusal.protocol", Refusal::Protocol),
+        ("refusal.unexpected", Refusal::Unexpected),
+        ("refusal.segment", Refusal::Segment),
+        ("refusal.code", Refusal::Code),
+        ("refusal.busy", Refusal::Busy),
+        ("refusal.frozen", Refusal::Frozen),
+    ];
+    refusals.map(refusal).into()
+}
