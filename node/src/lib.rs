@@ -4,3 +4,4 @@ pub mod app;
 pub mod identity;
 mod record;
 pub mod store;
+pub mod sync;

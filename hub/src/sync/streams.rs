@@ -83,6 +83,7 @@ pub(super) async fn feed(
     let mut stream = open(&connection, Channel::Feed, FEED_PRIORITY).await?;
     let mut news = hub.news();
     let mut cursors = seen.feed.clone();
+    let mut told = vec![0; cursors.len()];
     let mut documents = Documents {
         publication: seen.publication,
         directory: seen.directory,

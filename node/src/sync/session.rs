@@ -1,0 +1,204 @@
+//! One session: the machine of `protocol::session` between a stream, the app and the streams that the hub pushes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kopilka_crdt::log::Tip;
+use kopilka_protocol::limits::FRAME_BYTES_MAX;
+use kopilka_protocol::message::Renewal;
+use kopilka_protocol::session::{Backoff, Dialer, DialerOutput, Wanted};
+use kopilka_shell::clock::now_ms;
+use kopilka_shell::frame_io::{FrameReader, write_frame};
+use kopilka_shell::shutdown::Shutdown;
+use quinn::{Connection, SendStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::link::Link;
+use super::{Ended, SessionError, bootstrap, pushes};
+use crate::app::{App, News};
+
+/// How long a node that goes down waits for what it has sent to become durable at the hub.
+const DRAIN_MS_MAX: u64 = 2_000;
+
+pub(super) async fn run(
+    app: &App,
+    connection: &Connection,
+    link: &Link,
+    backoff: &mut Backoff,
+    shutdown: &Shutdown,
+) -> Result<Ended, SessionError> {
+    let (send, receive) = connection.open_bi().await?;
+    let mut written = app.written();
+    written.mark_unchanged();
+    let hello = app.hello()?;
+    let needs_snapshot = hello.seen.feed.is_empty();
+    let mut session = Session {
+        app,
+        connection,
+        link,
+        backoff,
+        send,
+        dialer: Dialer::new(hello, now_ms()),
+        base: None,
+        needs_snapshot,
+        tasks: JoinSet::new(),
+    };
+    let stored = Arc::new(Notify::new());
+    session.tasks.spawn(pushes::run(
+        app.clone(),
+        connection.clone(),
+        Arc::clone(&stored),
+    ));
+    let mut frames = FrameReader::new(receive, FRAME_BYTES_MAX);
+    let mut drain_until: Option<u64> = None;
+    loop {
+        if let Some(ended) = session.drain().await? {
+            return Ok(ended);
+        }
+        if drain_until.is_some_and(|until| session.dialer.is_level() || now_ms() >= until) {
+            return Ok(Ended::Shutdown);
+        }
+        let timeout = session
+            .dialer
+            .poll_timeout()
+            .into_iter()
+            .chain(drain_until)
+            .min();
+        tokio::select! {
+            frame = frames.next() => match frame? {
+                Some(frame) => session.dialer.handle_frame(&frame),
+                None => return Err(SessionError::Closed),
+            },
+            changed = written.changed() => {
+                changed.map_err(|_| SessionError::Closed)?;
+                let sealed = written.borrow_and_update().tip.sequence;
+                session.dialer.handle_log(sealed);
+            }
+            () = stored.notified() => session.dialer.handle_seen(app.seen()?),
+            Some(ended) = session.tasks.join_next() => {
+                ended.map_err(|_| SessionError::Closed)??;
+                // Only a bootstrap ends well; the next session starts the feed after it.
+                return Ok(Ended::Again);
+            }
+            () = until(timeout) => session.dialer.handle_timeout(now_ms()),
+            () = shutdown.requested(), if drain_until.is_none() => {
+                drain_until = Some(now_ms().saturating_add(DRAIN_MS_MAX));
+            }
+        }
+    }
+}
+
+async fn until(moment_ms: Option<u64>) {
+    match moment_ms {
+        Some(moment_ms) => {
+            tokio::time::sleep(Duration::from_millis(moment_ms.saturating_sub(now_ms()))).await
+        }
+        None => std::future::pending().await,
+    }
+}
+
+struct Session<'a> {
+    app: &'a App,
+    connection: &'a Connection,
+    link: &'a Link,
+    backoff: &'a mut Backoff,
+    send: SendStream,
+    dialer: Dialer,
+    /// Where the log stood after the last run that was sent, or is durable.
+    base: Option<Tip>,
+    needs_snapshot: bool,
+    tasks: JoinSet<Result<(), SessionError>>,
+}
+
+impl Session<'_> {
+    /// Does what the machine asks for.
+    async fn drain(&mut self) -> Result<Option<Ended>, SessionError> {
+        while let Some(output) = self.dialer.poll_output() {
+            match output {
+                DialerOutput::Send(frame) => {
+                    write_frame(&mut self.send, &frame, FRAME_BYTES_MAX).await?
+                }
+                DialerOutput::Load(wanted) => self.load(wanted)?,
+                DialerOutput::Welcomed {
+                    hub_ms,
+                    snapshot_at,
+                } => self.welcomed(hub_ms, snapshot_at).await?,
+                DialerOutput::Durable {
+                    incarnation,
+                    tip,
+                    verdicts,
+                } => {
+                    if self.base.is_none_or(|base| base.sequence < tip.sequence) {
+                        self.base = Some(tip);
+                    }
+                    self.app
+                        .hear(News::Durable {
+                            incarnation,
+                            tip,
+                            verdicts,
+                        })
+                        .await?;
+                }
+                DialerOutput::Recall { member, allowances } => {
+                    self.app.hear(News::Recall { member, allowances }).await?;
+                }
+                DialerOutput::Renew(renewal) => return self.renew(renewal).await.map(Some),
+                DialerOutput::Close(refusal) => return Err(SessionError::Refused(refusal)),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn welcomed(&mut self, hub_ms: u64, snapshot_at: Vec<u64>) -> Result<(), SessionError> {
+        self.backoff.succeeded();
+        self.link.set(self.connection.clone());
+        self.app.hear(News::Time { hub_ms }).await?;
+        let identity = self.app.identity();
+        tracing::info!(node = %identity.node, incarnation = identity.incarnation.0, "in touch with the hub");
+        if self.needs_snapshot {
+            self.tasks.spawn(bootstrap::run(
+                self.app.clone(),
+                self.connection.clone(),
+                snapshot_at,
+            ));
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, wanted: Wanted) -> Result<(), SessionError> {
+        let pruned = self.app.branch_base()?;
+        let base = match wanted {
+            Wanted::Branch(None) => pruned,
+            Wanted::After(sequence) | Wanted::Branch(Some(sequence)) => self
+                .base
+                .filter(|base| base.sequence == sequence)
+                .ok_or(SessionError::Closed)?,
+        };
+        if base.sequence < pruned.sequence {
+            return Err(SessionError::Pruned);
+        }
+        let outgoing = self.app.segment_after(base)?;
+        let tip = self.app.written().borrow().tip.sequence;
+        let last = outgoing
+            .as_ref()
+            .is_none_or(|outgoing| outgoing.tip.sequence >= tip);
+        if let Some(outgoing) = &outgoing {
+            self.base = Some(outgoing.tip);
+        }
+        self.dialer.handle_loaded(
+            outgoing.map(|outgoing| (outgoing.segment, outgoing.keys)),
+            last,
+        );
+        Ok(())
+    }
+
+    async fn renew(&mut self, renewal: Renewal) -> Result<Ended, SessionError> {
+        tracing::warn!(
+            next = renewal.next.0,
+            "the hub has another history of this log: a new incarnation begins"
+        );
+        self.app.hear(News::Renew(renewal)).await?;
+        Ok(Ended::Again)
+    }
+}
