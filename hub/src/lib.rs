@@ -1,4 +1,7 @@
 //! The hub as a library: the process in `main.rs` and the tests drive the same parts.
 
 pub mod app;
+pub mod config;
 pub mod store;
+pub mod sync;
+pub mod view;

@@ -1,6 +1,21 @@
 //! What the hub does: load, ask `rules`, store, notify. Nothing here knows HTTP or QUIC.
 
+pub mod action;
+pub mod blocks;
+pub mod catalogue;
+pub mod directory;
+pub mod enrolment;
 pub mod entities;
+pub mod feed;
+pub mod hub_log;
+pub mod import;
+pub mod intake;
+pub mod kept;
+pub mod members;
+pub mod nodes;
+pub mod rights;
+pub mod rulebook;
+pub mod staff;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};

@@ -1,0 +1,86 @@
+//! The rule book at head office: a draft that people edit, and the publications that stores run.
+
+pub mod draft;
+pub mod publish;
+
+use kopilka_crdt::rulebook::{DocumentError, RuleBook};
+use kopilka_rules::validation::Problem;
+use serde_json::Value;
+
+use crate::app::action::ActionError;
+use crate::store::StoreError;
+
+/// Why the rule book was not changed or published.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleBookError {
+    /// The action itself cannot be done.
+    #[error(transparent)]
+    Action(#[from] ActionError),
+    /// The patch does not apply.
+    #[error("{path}: {reason}")]
+    Patch {
+        /// JSON pointer to where it failed.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The patched draft would not be a rule book.
+    #[error("{path}: {reason}")]
+    Shape {
+        /// JSON pointer to the place.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The document cannot hold this, or is damaged.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The draft contradicts itself and cannot be published.
+    #[error("the draft has {} problems", .0.len())]
+    Problems(Vec<Problem>),
+}
+
+impl From<StoreError> for RuleBookError {
+    fn from(error: StoreError) -> Self {
+        Self::Action(error.into())
+    }
+}
+
+/// Reads a rule book, and says where a value does not fit.
+fn parse(value: &Value) -> Result<RuleBook, RuleBookError> {
+    serde_path_to_error::deserialize(value).map_err(|error| RuleBookError::Shape {
+        path: pointer(error.path()),
+        reason: error.inner().to_string(),
+    })
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => "/?".to_owned(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kopilka_crdt::rulebook::model::Text;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_value_is_named_by_its_place() {
+        let mut value =
+            serde_json::to_value(RuleBook::starter(Text::new("Копилка", "Kopilka"))).unwrap();
+        assert!(parse(&value).is_ok());
+        value["tiers"][1]["earn_permille"] = "many".into();
+        let Err(RuleBookError::Shape { path, .. }) = parse(&value) else {
+            panic!("a text is not a number");
+        };
+        assert_eq!(path, "/tiers/1/earn_permille");
+    }
+}
