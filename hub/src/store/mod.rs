@@ -4,10 +4,15 @@
 //! them, and the outcome is written in the same transaction. On a serialization failure the function is asked again,
 //! so it must not have effects of its own.
 
+mod columns;
+mod decision;
+mod migration;
 mod rows;
+mod sqlite;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kopilka_crdt::identifier::IdentifierHash;
@@ -75,6 +80,14 @@ pub enum StoreSettings {
         /// Feed partitions of a new database; an old one must have as many.
         partitions: u16,
     },
+}
+
+/// Opens the store, makes it when it is new, and brings its schema up to date.
+pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
+    match settings {
+        StoreSettings::Sqlite { path } => Ok(Arc::new(sqlite::Sqlite::open(path)?)),
+        StoreSettings::Postgres { .. } => Err(StoreError::Unavailable("not there yet".to_owned())),
+    }
 }
 
 /// A decision: asked once or more often, with the rows as they are then.

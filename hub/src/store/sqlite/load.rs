@@ -1,0 +1,159 @@
+//! Loads the rows that a decision is made on. Its transaction has the file's write lock, so rows need no locks.
+
+use std::collections::BTreeMap;
+
+use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId};
+use kopilka_crdt::log::Tip;
+use rusqlite::{Connection, Params, Row, params};
+
+use crate::store::StoreError;
+use crate::store::columns::{
+    column, log_columns, log_row, member_row, number, operation_columns, operation_id,
+    operation_row,
+};
+use crate::store::rows::{Keys, LogRow, MemberRow, OperationRow, Rows};
+
+/// Columns that `member_row` reads.
+macro_rules! member_columns {
+    () => {
+        "id, position, record, identifiers, EXISTS (SELECT 1 FROM member_key \
+         WHERE programme = member.programme AND member = member.id AND key IS NOT NULL)"
+    };
+}
+pub(super) use member_columns;
+
+/// Reads at most one row.
+pub(super) fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(read).transpose()
+}
+
+/// Reads all rows.
+pub(super) fn all<T, C: Default + Extend<T>>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<C, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = C::default();
+    while let Some(row) = rows.next()? {
+        found.extend([read(row)?]);
+    }
+    Ok(found)
+}
+
+/// Everything that `keys` name.
+pub(super) fn rows(connection: &Connection, keys: &Keys) -> Result<Rows, StoreError> {
+    const RECEIPT: &str = "SELECT node, incarnation, sequence FROM receipt \
+        WHERE programme = ? AND till = ? AND day = ? AND number = ?";
+    let mut rows = Rows::default();
+    for id in &keys.members {
+        let found = member(connection, keys.programme, *id)?;
+        rows.members.extend(found.map(|row| (*id, row)));
+    }
+    for key in &keys.receipts {
+        let receipt = column(key.number, "receipt number")?;
+        let place = params![keys.programme, key.till.0, key.day.0, receipt];
+        let found = one(connection, RECEIPT, place, |row| {
+            operation_id(row, 0, "receipt")
+        })?;
+        rows.receipts.extend(found.map(|first| (*key, first)));
+    }
+    for hash in &keys.identifiers {
+        let found = identifier(connection, keys.programme, *hash)?;
+        rows.identifiers.extend(found.map(|member| (*hash, member)));
+    }
+    for node in &keys.nodes {
+        rows.logs.extend(logs(connection, *node)?);
+    }
+    for id in &keys.operations {
+        let found = operation(connection, *id)?;
+        rows.operations.extend(found.map(|row| (*id, row)));
+    }
+    if keys.counters {
+        let hub_log = (NodeId::HUB, Incarnation(keys.programme.into()));
+        rows.block_last = counter(connection, "block", keys.programme)?;
+        rows.hub_log = tip(connection, hub_log)?;
+    }
+    Ok(rows)
+}
+
+/// One member.
+pub(super) fn member(
+    connection: &Connection,
+    programme: u16,
+    id: MemberId,
+) -> Result<Option<MemberRow>, StoreError> {
+    const MEMBER: &str = concat!(
+        "SELECT ",
+        member_columns!(),
+        " FROM member WHERE programme = ? AND id = ?"
+    );
+    let place = params![programme, column(id.0, "member identifier")?];
+    let row = one(connection, MEMBER, place, |row| member_row(row))?;
+    Ok(row.map(|(_, row)| row))
+}
+
+/// Who an identifier belongs to.
+pub(super) fn identifier(
+    connection: &Connection,
+    programme: u16,
+    hash: IdentifierHash,
+) -> Result<Option<MemberId>, StoreError> {
+    const IDENTIFIER: &str = "SELECT member FROM identifier WHERE programme = ? AND hash = ?";
+    one(connection, IDENTIFIER, params![programme, hash.0], |row| {
+        Ok(MemberId(number(row, 0, "identifier")?))
+    })
+}
+
+/// Every log of a node.
+pub(super) fn logs(
+    connection: &Connection,
+    node: NodeId,
+) -> Result<BTreeMap<(NodeId, Incarnation), LogRow>, StoreError> {
+    const LOGS: &str = concat!("SELECT ", log_columns!(), " FROM log WHERE node = ?");
+    all(connection, LOGS, [node.0], |row| log_row(row))
+}
+
+/// Where one log stands.
+pub(super) fn tip(
+    connection: &Connection,
+    (node, incarnation): (NodeId, Incarnation),
+) -> Result<Option<Tip>, StoreError> {
+    const LOG: &str = concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log WHERE node = ? AND incarnation = ?"
+    );
+    let row = one(connection, LOG, [node.0, incarnation.0], |row| log_row(row))?;
+    Ok(row.map(|(_, log)| log.tip))
+}
+
+fn operation(connection: &Connection, id: OperationId) -> Result<Option<OperationRow>, StoreError> {
+    const OPERATION: &str = concat!(
+        "SELECT ",
+        operation_columns!(),
+        " FROM operation WHERE node = ? AND incarnation = ? AND sequence = ?"
+    );
+    let sequence = column(id.sequence, "sequence")?;
+    let place = params![id.node.0, id.incarnation.0, sequence];
+    one(connection, OPERATION, place, |row| operation_row(row))
+}
+
+/// The last number given; 0 when none was.
+fn counter(connection: &Connection, name: &str, scope: u16) -> Result<u64, StoreError> {
+    const COUNTER: &str = "SELECT value FROM counter WHERE name = ? AND scope = ?";
+    let value = one(connection, COUNTER, params![name, scope], |row| {
+        number(row, 0, "counter")
+    })?;
+    Ok(value.unwrap_or(0))
+}

@@ -1,0 +1,262 @@
+//! The embedded engine: SQLite in one file, one connection that writes, several that read.
+
+mod connections;
+mod load;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use async_trait::async_trait;
+use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
+use kopilka_crdt::log::Tip;
+use kopilka_crdt::sealed::MemberKey;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::Mutex;
+
+use super::columns::entity_kind;
+use super::decision::{assert_loaded, check_size, is_news};
+use super::rows::{
+    AuditRow, BlockRow, CaseRow, Entity, EntityChange, EntityKind, FeedPage, Heads, Keys, LogRow,
+    MemberRow, OperationRow, ProfileRow,
+};
+use super::{Decision, Store, StoreError};
+use connections::{Readers, blocking, open_writer};
+
+/// A database file. SQLite lets one connection write at a time and is not fair to those that wait, so this process
+/// lets them wait for its own lock, which is.
+pub(super) struct Sqlite {
+    writer: Mutex<Connection>,
+    readers: Readers,
+}
+
+impl Sqlite {
+    /// Opens the file, makes it when it is not there, and brings its schema up to date.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = open_writer(path)?;
+        Ok(Self {
+            readers: Readers::open(path)?,
+            writer: Mutex::new(writer),
+        })
+    }
+
+    /// Runs `change` in a transaction that has the file's write lock from its start.
+    async fn transact<T>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock().await;
+        blocking(|| {
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcome = change(&transaction)?;
+            transaction.commit()?;
+            Ok(outcome)
+        })
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn decide(&self, keys: &Keys, decision: Decision<'_>) -> Result<(), StoreError> {
+        check_size(keys)?;
+        self.transact(|transaction| {
+            let rows = load::rows(transaction, keys)?;
+            let changes = decision(&rows);
+            assert_loaded(keys, &changes);
+            write::changes(transaction, keys.programme, &rows, &changes)
+        })
+        .await
+    }
+
+    async fn feed(
+        &self,
+        programme: ProgrammeId,
+        partition: u16,
+        after: u64,
+        limit: usize,
+        log: (NodeId, Incarnation),
+    ) -> Result<FeedPage, StoreError> {
+        self.readers
+            .view(|view| read::feed(view, programme, partition, after, limit, log))
+            .await
+    }
+
+    async fn snapshot(
+        &self,
+        programme: ProgrammeId,
+        partition: u16,
+        after: Option<MemberId>,
+        limit: usize,
+        log: (NodeId, Incarnation),
+    ) -> Result<FeedPage, StoreError> {
+        self.readers
+            .view(|view| read::snapshot(view, programme, partition, after, limit, log))
+            .await
+    }
+
+    async fn member(
+        &self,
+        programme: ProgrammeId,
+        member: MemberId,
+        log: (NodeId, Incarnation),
+    ) -> Result<Option<(MemberRow, Option<Tip>)>, StoreError> {
+        self.readers
+            .view(|view| match load::member(view, programme.0, member)? {
+                Some(row) => Ok(Some((row, load::tip(view, log)?))),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    async fn find(
+        &self,
+        programme: ProgrammeId,
+        hash: IdentifierHash,
+    ) -> Result<Option<MemberId>, StoreError> {
+        self.readers
+            .view(|view| load::identifier(view, programme.0, hash))
+            .await
+    }
+
+    async fn members_due(
+        &self,
+        programme: ProgrammeId,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<MemberId>, StoreError> {
+        self.readers
+            .view(|view| read::members_due(view, programme, now_ms, limit))
+            .await
+    }
+
+    async fn operations_of(
+        &self,
+        programme: ProgrammeId,
+        member: MemberId,
+        before: Option<(u64, OperationId)>,
+        limit: usize,
+    ) -> Result<Vec<OperationRow>, StoreError> {
+        self.readers
+            .view(|view| read::operations_of(view, programme, member, before, limit))
+            .await
+    }
+
+    async fn operations_between(
+        &self,
+        log: (NodeId, Incarnation),
+        from: u64,
+        to: u64,
+        limit: usize,
+    ) -> Result<Vec<OperationRow>, StoreError> {
+        self.readers
+            .view(|view| read::operations_between(view, log, from, to, limit))
+            .await
+    }
+
+    async fn logs(&self, node: NodeId) -> Result<BTreeMap<Incarnation, LogRow>, StoreError> {
+        let logs = self.readers.view(|view| load::logs(view, node)).await?;
+        Ok(logs
+            .into_iter()
+            .map(|((_, incarnation), row)| (incarnation, row))
+            .collect())
+    }
+
+    async fn profile(
+        &self,
+        programme: ProgrammeId,
+        member: MemberId,
+    ) -> Result<(Option<MemberKey>, Vec<ProfileRow>), StoreError> {
+        self.readers
+            .view(|view| read::profile(view, programme, member))
+            .await
+    }
+
+    async fn blocks_after(
+        &self,
+        programme: ProgrammeId,
+        number: u64,
+        limit: usize,
+    ) -> Result<Vec<BlockRow>, StoreError> {
+        self.readers
+            .view(|view| read::blocks_after(view, programme, number, limit))
+            .await
+    }
+
+    async fn cases(
+        &self,
+        programme: ProgrammeId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, CaseRow)>, StoreError> {
+        self.readers
+            .view(|view| read::cases(view, programme, before, limit))
+            .await
+    }
+
+    async fn audit(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<(u64, AuditRow)>, StoreError> {
+        self.readers
+            .view(|view| read::audit(view, before, limit))
+            .await
+    }
+
+    async fn entity(&self, kind: EntityKind, id: &str) -> Result<Option<Entity>, StoreError> {
+        self.readers.view(|view| read::entity(view, kind, id)).await
+    }
+
+    async fn entities(&self, kind: EntityKind, prefix: &str) -> Result<Vec<Entity>, StoreError> {
+        self.readers
+            .view(|view| read::entities(view, kind, prefix))
+            .await
+    }
+
+    async fn change_entities(
+        &self,
+        changes: &[EntityChange],
+        audit: Option<&AuditRow>,
+    ) -> Result<(), StoreError> {
+        self.transact(|transaction| {
+            for change in changes {
+                write::entity(transaction, change)?;
+            }
+            if is_news(changes) {
+                write::next(transaction, "entities", 0, 1)?;
+            }
+            audit
+                .into_iter()
+                .try_for_each(|row| write::insert_audit(transaction, row))
+        })
+        .await
+    }
+
+    async fn next_number(&self, kind: EntityKind) -> Result<u32, StoreError> {
+        let name = format!("number:{}", entity_kind(kind));
+        let number = self
+            .transact(|transaction| write::next(transaction, &name, 0, 1))
+            .await?;
+        u32::try_from(number).map_err(|_| StoreError::Range("number"))
+    }
+
+    async fn heads(&self) -> Result<Heads, StoreError> {
+        self.readers.view(|view| read::heads(view)).await
+    }
+
+    fn partitions(&self) -> u16 {
+        1
+    }
+
+    fn engine(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.readers
+            .view(|view| Ok(view.execute_batch("SELECT 1")?))
+            .await
+    }
+}

@@ -1,0 +1,253 @@
+//! Reads for nodes and staff, each in one view of the data.
+
+use std::collections::BTreeMap;
+
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
+use kopilka_crdt::sealed::MemberKey;
+use rusqlite::{Connection, params};
+
+use super::load::{all, member_columns, one, tip};
+use crate::store::StoreError;
+use crate::store::columns::{
+    audit_row, block_row, case_columns, case_row, column, column_or_end, entity_kind, entity_row,
+    history_cursor, key_row, limit_column, member_row, number, operation_columns, operation_row,
+    prefix_range, profile_row, programme_number, text_column,
+};
+use crate::store::rows::{
+    AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedPage, Heads, OperationRow, ProfileRow,
+};
+
+/// Members after a position. All are in the one partition.
+pub(super) fn feed(
+    view: &Connection,
+    programme: ProgrammeId,
+    partition: u16,
+    after: u64,
+    limit: usize,
+    log: (NodeId, Incarnation),
+) -> Result<FeedPage, StoreError> {
+    const FEED: &str = concat!(
+        "SELECT ",
+        member_columns!(),
+        " FROM member WHERE programme = ? AND ? = 0 AND position > ? ORDER BY position LIMIT ?"
+    );
+    let after = column(after, "position")?;
+    let place = params![programme.0, partition, after, limit_column(limit)];
+    Ok(FeedPage {
+        members: all(view, FEED, place, |row| member_row(row))?,
+        head: head(view, programme, partition)?,
+        applied: tip(view, log)?,
+    })
+}
+
+/// Members after an identifier.
+pub(super) fn snapshot(
+    view: &Connection,
+    programme: ProgrammeId,
+    partition: u16,
+    after: Option<MemberId>,
+    limit: usize,
+    log: (NodeId, Incarnation),
+) -> Result<FeedPage, StoreError> {
+    const SNAPSHOT: &str = concat!(
+        "SELECT ",
+        member_columns!(),
+        " FROM member WHERE programme = ? AND ? = 0 AND id > ? ORDER BY id LIMIT ?"
+    );
+    let after = match after {
+        Some(id) => column(id.0, "member identifier")?,
+        None => -1,
+    };
+    let place = params![programme.0, partition, after, limit_column(limit)];
+    Ok(FeedPage {
+        members: all(view, SNAPSHOT, place, |row| member_row(row))?,
+        head: head(view, programme, partition)?,
+        applied: tip(view, log)?,
+    })
+}
+
+fn head(view: &Connection, programme: ProgrammeId, partition: u16) -> Result<u64, StoreError> {
+    const HEAD: &str = "SELECT head FROM partition_head WHERE programme = ? AND partition = ?";
+    let head = one(view, HEAD, params![programme.0, partition], |row| {
+        number(row, 0, "partition_head")
+    })?;
+    Ok(head.unwrap_or(0))
+}
+
+/// Members with an allowance to be looked at.
+pub(super) fn members_due(
+    view: &Connection,
+    programme: ProgrammeId,
+    now_ms: u64,
+    limit: usize,
+) -> Result<Vec<MemberId>, StoreError> {
+    const DUE: &str =
+        "SELECT id FROM member WHERE programme = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?";
+    let place = params![programme.0, column(now_ms, "time")?, limit_column(limit)];
+    all(view, DUE, place, |row| {
+        Ok(MemberId(number(row, 0, "member")?))
+    })
+}
+
+/// A member's operations, newest first.
+pub(super) fn operations_of(
+    view: &Connection,
+    programme: ProgrammeId,
+    member: MemberId,
+    before: Option<(u64, OperationId)>,
+    limit: usize,
+) -> Result<Vec<OperationRow>, StoreError> {
+    const HISTORY: &str = concat!(
+        "SELECT ",
+        operation_columns!(),
+        " FROM operation WHERE programme = ? AND member = ? \
+         AND (taken_in_ms, node, incarnation, sequence) < (?, ?, ?, ?) \
+         ORDER BY taken_in_ms DESC, node DESC, incarnation DESC, sequence DESC LIMIT ?"
+    );
+    let (taken_in_ms, node, incarnation, sequence) = history_cursor(before);
+    let place = params![
+        programme.0,
+        column(member.0, "member identifier")?,
+        taken_in_ms,
+        node,
+        incarnation,
+        sequence,
+        limit_column(limit),
+    ];
+    all(view, HISTORY, place, |row| operation_row(row))
+}
+
+/// Operations of one log, in order.
+pub(super) fn operations_between(
+    view: &Connection,
+    (node, incarnation): (NodeId, Incarnation),
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<Vec<OperationRow>, StoreError> {
+    const RUN: &str = concat!(
+        "SELECT ",
+        operation_columns!(),
+        " FROM operation WHERE node = ? AND incarnation = ? AND sequence > ? AND sequence <= ? \
+         ORDER BY sequence LIMIT ?"
+    );
+    let place = params![
+        node.0,
+        incarnation.0,
+        column_or_end(from),
+        column_or_end(to),
+        limit_column(limit),
+    ];
+    all(view, RUN, place, |row| operation_row(row))
+}
+
+/// A member's key and sealed fields.
+pub(super) fn profile(
+    view: &Connection,
+    programme: ProgrammeId,
+    member: MemberId,
+) -> Result<(Option<MemberKey>, Vec<ProfileRow>), StoreError> {
+    const KEY: &str =
+        "SELECT key FROM member_key WHERE programme = ? AND member = ? AND key IS NOT NULL";
+    const FIELDS: &str = "SELECT field, stamp, node, incarnation, sequence, sealed FROM profile \
+        WHERE programme = ? AND member = ? ORDER BY field";
+    let place = params![programme.0, column(member.0, "member identifier")?];
+    let key = one(view, KEY, place, |row| key_row(row))?;
+    let fields = all(view, FIELDS, place, |row| profile_row(row, member))?;
+    Ok((key, fields))
+}
+
+/// Block orders after a number.
+pub(super) fn blocks_after(
+    view: &Connection,
+    programme: ProgrammeId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<BlockRow>, StoreError> {
+    const BLOCKS: &str = "SELECT number, card, signed FROM block_order \
+        WHERE programme = ? AND number > ? ORDER BY number LIMIT ?";
+    let place = params![programme.0, column_or_end(after), limit_column(limit)];
+    all(view, BLOCKS, place, |row| block_row(row))
+}
+
+/// Cases, newest first.
+pub(super) fn cases(
+    view: &Connection,
+    programme: ProgrammeId,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<(u64, CaseRow)>, StoreError> {
+    const CASES: &str = concat!(
+        "SELECT ",
+        case_columns!(),
+        " FROM suspicion WHERE programme = ? AND number < ? ORDER BY number DESC LIMIT ?"
+    );
+    let before = column_or_end(before.unwrap_or(u64::MAX));
+    let place = params![programme.0, before, limit_column(limit)];
+    all(view, CASES, place, |row| case_row(row))
+}
+
+/// Staff actions, newest first.
+pub(super) fn audit(
+    view: &Connection,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<(u64, AuditRow)>, StoreError> {
+    const AUDIT: &str = "SELECT number, at_ms, actor, action, subject, details FROM audit \
+        WHERE number < ? ORDER BY number DESC LIMIT ?";
+    let before = column_or_end(before.unwrap_or(u64::MAX));
+    all(view, AUDIT, params![before, limit_column(limit)], |row| {
+        audit_row(row)
+    })
+}
+
+/// One entity.
+pub(super) fn entity(
+    view: &Connection,
+    kind: EntityKind,
+    id: &str,
+) -> Result<Option<Entity>, StoreError> {
+    const ENTITY: &str = "SELECT id, version, body FROM entity WHERE kind = ? AND id = ?";
+    one(
+        view,
+        ENTITY,
+        params![entity_kind(kind), text_column(id)],
+        |row| entity_row(row),
+    )
+}
+
+/// Entities whose identifier starts with a prefix.
+pub(super) fn entities(
+    view: &Connection,
+    kind: EntityKind,
+    prefix: &str,
+) -> Result<Vec<Entity>, StoreError> {
+    const ENTITIES: &str = "SELECT id, version, body FROM entity \
+        WHERE kind = ? AND id >= ? AND id < ? ORDER BY id";
+    let (start, end) = prefix_range(prefix);
+    all(
+        view,
+        ENTITIES,
+        params![entity_kind(kind), start, end],
+        |row| entity_row(row),
+    )
+}
+
+/// What is newest.
+pub(super) fn heads(view: &Connection) -> Result<Heads, StoreError> {
+    const FEED: &str = "SELECT programme, head FROM partition_head";
+    const BLOCKS: &str = "SELECT scope, value FROM counter WHERE name = 'block'";
+    const ENTITIES: &str = "SELECT value FROM counter WHERE name = 'entities' AND scope = 0";
+    let feed: BTreeMap<u16, u64> = all(view, FEED, [], |row| {
+        programme_number(row, "partition_head")
+    })?;
+    let entities = one(view, ENTITIES, [], |row| number(row, 0, "counter"))?;
+    Ok(Heads {
+        feed: feed
+            .into_iter()
+            .map(|(programme, head)| (programme, vec![head]))
+            .collect(),
+        blocks: all(view, BLOCKS, [], |row| programme_number(row, "counter"))?,
+        entities: entities.unwrap_or(0),
+    })
+}
