@@ -27,6 +27,9 @@ use crate::values::{
     segment,
 };
 
+/// Decodes a frame and compares.
+type Reads = Box<dyn Fn(&[u8])>;
+
 /// A value as a frame.
 pub struct Sample {
     /// Kind of message, a point, and the variant.
@@ -36,7 +39,7 @@ pub struct Sample {
     /// Number of variants of its kind of message; 0: it has none.
     variants: u8,
     /// Decodes a frame and compares.
-    pub assert_reads: Box<dyn Fn(&[u8])>,
+    pub assert_reads: Reads,
 }
 
 fn sample<T>(name: &'static str, variants: u8, value: T) -> Sample
