@@ -92,14 +92,15 @@ pub(super) async fn feed(
     loop {
         let heads = news.borrow_and_update().clone();
         documents.send(&hub, &node, &heads, &mut stream).await?;
-        for (partition, cursor) in (0_u16..).zip(cursors.iter_mut()) {
+        for (partition, (cursor, told)) in (0_u16..).zip(cursors.iter_mut().zip(told.iter_mut())) {
             loop {
-                let batch = hub
-                    .feed_batch(&node, incarnation, partition, *cursor)
-                    .await?;
-                let (moved, caught_up) = (batch.upto > *cursor, batch.caught_up);
+                let batch = hub.feed_batch(&node, incarnation, partition, *cursor).await?;
+                // An empty batch is worth sending too: it says how much of its log the node may forget.
+                let tells = batch.upto > *cursor || batch.applied.sequence > *told;
+                let caught_up = batch.caught_up;
                 *cursor = batch.upto;
-                if moved {
+                *told = batch.applied.sequence;
+                if tells {
                     send(&mut stream, &FeedMessage::Members(batch)).await?;
                 }
                 if caught_up {
