@@ -283,7 +283,7 @@ impl Core {
 
     fn act(&mut self, call: &Call, action: Action, at_ms: u64) -> Result<Outcome, AppError> {
         match action {
-            Action::Authorise(sale, hub) => self.authorise(call, sale, hub, at_ms),
+            Action::Authorise(sale, hub) => self.authorise(call, &sale, hub, at_ms),
             Action::Confirm(purchase) => self.confirm(purchase, at_ms),
             Action::Void(purchase) => self.void(purchase, at_ms),
             Action::Cancel(purchase) => self.cancel(call, purchase, at_ms),
@@ -308,7 +308,7 @@ impl Core {
                 channel,
                 given,
             } => self.consent(member, channel, given, at_ms),
-            Action::Profile { member, fields } => self.profile(member, fields, at_ms),
+            Action::Profile { member, fields } => self.profile(member, &fields, at_ms),
         }
     }
 }

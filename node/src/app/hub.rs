@@ -20,6 +20,11 @@ pub trait HubLink: Send + Sync + 'static {
     /// Whether a question has a chance of an answer.
     fn is_connected(&self) -> bool;
 
+    /// Wall time in milliseconds at which the hub was last heard; none when it never was.
+    fn last_contact_ms(&self) -> Option<u64> {
+        None
+    }
+
     /// Reserves points: `Reserved`, `Short` or `Refused`.
     async fn reserve(&self, request: ReserveRequest) -> Result<Reply, LinkError>;
 

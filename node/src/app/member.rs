@@ -109,23 +109,19 @@ impl Core {
         let directory = self.directory()?;
         let id = request.member;
         let mut member = self.member(id)?;
-        if let Some(replaced) = request.replaces {
-            if !member.cards.contains_key(&replaced) {
-                return Err(AppError::UnknownCard);
-            }
+        if request
+            .replaces
+            .is_some_and(|replaced| !member.cards.contains_key(&replaced))
+        {
+            return Err(AppError::UnknownCard);
         }
         let hash = request.identifier.hash(&directory.store.lookup_key);
         self.take_identifier(hash, id)?;
-        let card = request.card.map(|(kind, tail)| Card {
-            kind,
-            tail,
-            state: CardState::Active,
-        });
         let body = Binding {
             member: id,
             kind: request.identifier.kind(),
             hash,
-            card,
+            card: request.card.clone(),
             replaces: request.replaces,
         };
         self.change(id, &mut member, Body::Bind(body), at_ms)
@@ -229,7 +225,7 @@ impl Core {
     pub(super) fn profile(
         &mut self,
         id: MemberId,
-        fields: Vec<(ProfileField, String)>,
+        fields: &[(ProfileField, String)],
         at_ms: u64,
     ) -> Result<Outcome, AppError> {
         let mut member = self.member(id)?;
@@ -242,10 +238,10 @@ impl Core {
             None => MemberKey(random_bytes()),
         };
         self.rows.put(Table::Keys, keys::member(id), &key);
-        show(&mut member, &fields);
+        show(&mut member, fields);
         let body = ProfileChange {
             member: id,
-            fields: seal_fields(&key, id, &fields)?,
+            fields: seal_fields(&key, id, fields)?,
         };
         self.change(id, &mut member, Body::Profile(body), at_ms)
     }

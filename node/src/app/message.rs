@@ -46,7 +46,7 @@ pub(super) fn receipt(
 }
 
 /// Hundredths of a point as people read them: `12`, `12.50`.
-pub(super) fn points(amount: Minor) -> String {
+pub fn points(amount: Minor) -> String {
     let sign = if amount.0 < 0 { "-" } else { "" };
     let (whole, rest) = (amount.0.unsigned_abs() / 100, amount.0.unsigned_abs() % 100);
     match rest {

@@ -38,6 +38,7 @@ use crate::store::{Engine, StoreError, Table};
 pub use self::core::Written;
 pub use error::AppError;
 pub use hub::{HubLink, LinkError, NoHub};
+pub use message::points;
 pub use outgoing::Outgoing;
 pub use queries::{Identified, MemberView, SyncStatus};
 pub use records::{
@@ -222,10 +223,8 @@ impl App {
 
     async fn submit(&self, request: Request) -> Result<Option<Outcome>, AppError> {
         let reply = self.0.writer.submit(request).await?;
-        if let Err(error) = &reply {
-            if error.is_fault() {
-                tracing::error!(%error, "a request failed");
-            }
+        if let Some(error) = reply.as_ref().err().filter(|error| error.is_fault()) {
+            tracing::error!(%error, "a request failed");
         }
         reply
     }

@@ -16,7 +16,7 @@ use crate::store::{Entry, Table};
 
 use super::error::AppError;
 use super::ladder::{Bound, Customer};
-use super::records::{Balance, HistoryEntry, PurchaseId, PurchaseRecord, decode};
+use super::records::{Balance, HistoryEntry, PurchaseId, PurchaseRecord, SaleOutcome, decode};
 use super::request::{HOLDS_MAX, News, PurchaseRef};
 use super::rules::{Directory, Rules};
 use super::{App, keys, message, sale, view};
@@ -55,6 +55,8 @@ pub struct MemberView {
 pub struct SyncStatus {
     /// Whether the hub can be asked now.
     pub connected: bool,
+    /// Wall time in milliseconds at which the hub was last heard.
+    pub last_contact_ms: Option<u64>,
     /// Where the own log stands.
     pub tip: Tip,
     /// Own operations that are not yet durable at the hub.
@@ -100,11 +102,21 @@ impl App {
     /// [`AppError::UnknownMember`], [`AppError::CardBlocked`], or when the store cannot be read.
     pub async fn identify(&self, identifier: &Identifier) -> Result<Identified, AppError> {
         let hash = identifier.hash(&self.directory()?.store.lookup_key);
-        if let Some(order) = self.in_force().blocks().against(hash) {
+        let order = self.in_force().blocks().against(hash).cloned();
+        if let Some(order) = order {
             return Err(AppError::CardBlocked {
-                reason: order.reason.clone(),
+                reason: order.reason,
             });
         }
+        self.owner(identifier).await
+    }
+
+    /// Whose identifier it is, blocked or not.
+    ///
+    /// # Errors
+    /// [`AppError::UnknownMember`], or when the store cannot be read.
+    pub async fn owner(&self, identifier: &Identifier) -> Result<Identified, AppError> {
+        let hash = identifier.hash(&self.directory()?.store.lookup_key);
         let known = view::member_of(&self.rows(), hash)?;
         let member = match known {
             Some(member) => member,
@@ -160,8 +172,14 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::CardBlocked`], [`AppError::CardNotActive`], [`AppError::UnknownCard`].
-    pub fn check_card(&self, member: &Member, card: Option<CardTag>) -> Result<(), AppError> {
-        sale::check_card(self.in_force(), member, card)
+    pub fn check_card(&self, id: MemberId, card: Option<CardTag>) -> Result<(), AppError> {
+        let member = view::member(&self.rows(), id)?.ok_or(AppError::UnknownMember)?;
+        sale::check_card(self.in_force(), &member, card)
+    }
+
+    /// Whether a block order stands against a member's card.
+    pub fn is_blocked(&self, member: &Member, card: CardTag) -> bool {
+        member.is_blocked(card) || self.in_force().blocks().against_tag(card).is_some()
     }
 
     /// A member, for a till.
@@ -202,6 +220,26 @@ impl App {
                 .ok_or(AppError::UnknownPurchase)?,
         };
         Ok((id, view::purchase(&rows, id)?))
+    }
+
+    /// A sale with what its member has today.
+    ///
+    /// # Errors
+    /// When the member is not known here.
+    pub fn sale_outcome(
+        &self,
+        id: PurchaseId,
+        record: PurchaseRecord,
+    ) -> Result<SaleOutcome, AppError> {
+        let view = self.member(record.purchase.member)?;
+        let rules = self.rules()?;
+        let purchase = Some(&record.purchase);
+        Ok(SaleOutcome {
+            id,
+            message: message::receipt(&rules, &view.member, purchase, &view.balances),
+            balances: view.balances,
+            record,
+        })
     }
 
     /// A page of what this store recorded about a member in the return period, and where the next one begins.
@@ -250,6 +288,7 @@ impl App {
         let verdicts = notes.iter().map(|(_, bytes): &Entry| decode(bytes));
         Ok(SyncStatus {
             connected: self.hub().is_connected(),
+            last_contact_ms: self.hub().last_contact_ms(),
             tip: written.tip,
             pending_operations: written.tip.sequence.saturating_sub(durable),
             seen: self.seen()?,

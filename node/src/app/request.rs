@@ -1,7 +1,7 @@
 //! Everything that the one writer is asked: by tills, by the hub through the sync loop, and by the clock.
 
 use kopilka_crdt::allowance::AllowanceRef;
-use kopilka_crdt::card::{CardKind, CardNumber, CardState};
+use kopilka_crdt::card::{Card, CardKind, CardNumber, CardState};
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::identifier::{CardTag, Identifier};
 use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, TillId};
@@ -149,8 +149,8 @@ pub struct NewIdentifier {
     pub member: MemberId,
     /// What they will be found by.
     pub identifier: Identifier,
-    /// The card's kind and last digits, when it is one.
-    pub card: Option<(CardKind, u16)>,
+    /// The card, when it is one.
+    pub card: Option<Card>,
     /// The card that it takes the place of.
     pub replaces: Option<CardTag>,
 }

@@ -5,7 +5,6 @@ use kopilka_crdt::identifier::CardTag;
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Body, Purchase, ReceiptKey};
-use kopilka_rules::pricing::Quote;
 use kopilka_rules::redemption::HubAnswer;
 use kopilka_shell::clock::random_bytes;
 
@@ -65,49 +64,15 @@ impl Core {
     pub(super) fn authorise(
         &mut self,
         call: &Call,
-        sale: Sale,
+        sale: &Sale,
         hub: HubAnswer,
         at_ms: u64,
     ) -> Result<Outcome, AppError> {
-        let (rules, directory) = (self.rules()?, self.directory()?);
+        let rules = self.rules()?;
         let mut member = self.member(sale.member)?;
         check_card(&self.in_force, &member, sale.card)?;
         self.check_receipt_is_free(&sale.receipt)?;
-        let bound = Bound::read(&self.rows, sale.member)?;
-        let customer = Customer {
-            rules: &rules,
-            identity: self.identity,
-            member: &member,
-            bound: &bound,
-            moment: rules.moment(at_ms),
-        };
-        let quote = customer.price(&sale.lines, sale.wish)?;
-        let redemption = if quote.redeemed > Minor::ZERO {
-            let account = rules.programme.rules().redemption.account;
-            Some(customer.authorise(account, quote.redeemed, hub)?)
-        } else {
-            None
-        };
-        let (redeemed, authority) = match redemption {
-            Some(granted) => (Some(granted.takes), Some(granted.authority)),
-            None => (None, None),
-        };
-        let counted = quote.to_pay;
-        let Quote { lines, earned, .. } = quote;
-        let purchase = Purchase {
-            receipt: sale.receipt,
-            cashier: call.cashier,
-            member: sale.member,
-            card: sale.card,
-            publication: rules.programme.number(),
-            lines,
-            tenders: sale.tenders.clone(),
-            redeemed,
-            authority,
-            earned,
-            counted,
-            partner: directory.store.partner,
-        };
+        let purchase = self.priced(call, sale, &member, hub, at_ms)?;
         let hold_ms = u64::from(rules.programme.rules().offline.hold_seconds).saturating_mul(1_000);
         let until_ms = at_ms.saturating_add(hold_ms);
         let mut record = PurchaseRecord {
@@ -118,11 +83,8 @@ impl Core {
         };
         let id = PurchaseId(u64::from_be_bytes(random_bytes()));
         let key = keys::purchase(id);
-        self.rows.expire(
-            at_ms.saturating_add(rules.kept_ms()),
-            Table::Purchases,
-            &key,
-        );
+        let due_ms = at_ms.saturating_add(rules.kept_ms());
+        self.rows.expire(due_ms, Table::Purchases, &key);
         if sale.confirm {
             self.sell(id, &mut record, &mut member, at_ms)?;
         } else {
@@ -130,6 +92,49 @@ impl Core {
         }
         self.rows.put(Table::Purchases, key, &record);
         self.sale_outcome(id, record, &member, at_ms)
+    }
+
+    /// The sale as it will be signed: priced, and its redemption authorised.
+    fn priced(
+        &self,
+        call: &Call,
+        sale: &Sale,
+        member: &Member,
+        hub: HubAnswer,
+        at_ms: u64,
+    ) -> Result<Purchase, AppError> {
+        let rules = self.rules()?;
+        let customer = Customer {
+            rules: &rules,
+            identity: self.identity,
+            member,
+            bound: &Bound::read(&self.rows, sale.member)?,
+            moment: rules.moment(at_ms),
+        };
+        let quote = customer.price(&sale.lines, sale.wish)?;
+        let granted = if quote.redeemed > Minor::ZERO {
+            let account = rules.programme.rules().redemption.account;
+            Some(customer.authorise(account, quote.redeemed, hub)?)
+        } else {
+            None
+        };
+        let (redeemed, authority) = granted
+            .map(|granted| (granted.takes, granted.authority))
+            .unzip();
+        Ok(Purchase {
+            receipt: sale.receipt,
+            cashier: call.cashier,
+            member: sale.member,
+            card: sale.card,
+            publication: rules.programme.number(),
+            lines: quote.lines,
+            tenders: sale.tenders.clone(),
+            redeemed,
+            authority,
+            earned: quote.earned,
+            counted: quote.to_pay,
+            partner: self.directory()?.store.partner,
+        })
     }
 
     fn hold(

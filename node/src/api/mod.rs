@@ -1,0 +1,98 @@
+//! The interface for tills: parses, asks the app, maps the answer. It decides nothing.
+
+mod cards;
+mod error;
+mod health;
+mod history;
+mod json;
+mod members;
+mod purchases;
+mod questionnaire;
+mod returns;
+mod till;
+
+use axum::Router;
+use axum::routing::get;
+use kopilka_shell::problem::{ApiJson, with_problem_responses};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// Largest body, in bytes.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Kopilka node",
+        description = "What a till asks of its store's node. Money and points are integers in minor units, quantities \
+            are decimal strings, identifiers are opaque strings. Every write has an `Idempotency-Key`: the same key with \
+            the same body gets the same answer again.",
+        license(name = "Apache-2.0 OR MIT")
+    ),
+    tags(
+        (name = "members", description = "Who is it, what do they have"),
+        (name = "sales", description = "Quote, authorise, confirm, take back"),
+        (name = "node", description = "How the node stands")
+    )
+)]
+struct Contract;
+
+/// The routes of tills and operators, and their contract. Metrics are added by the process.
+pub fn router(app: App) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let document = with_security(document);
+    let router = router
+        .route(
+            "/openapi.json",
+            get(move || std::future::ready(ApiJson(document.clone()))),
+        )
+        .with_state(app);
+    with_problem_responses(router, BODY_BYTES_MAX)
+}
+
+/// The contract.
+pub fn contract() -> OpenApi {
+    with_security(documented().split_for_parts().1)
+}
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(<Contract as utoipa::OpenApi>::openapi())
+        .routes(routes!(members::identify))
+        .routes(routes!(members::show))
+        .routes(routes!(members::enrol))
+        .routes(routes!(members::profile))
+        .routes(routes!(members::consent))
+        .routes(routes!(members::write_off))
+        .routes(routes!(members::gift))
+        .routes(routes!(history::operations))
+        .routes(routes!(members::message))
+        .routes(routes!(cards::bind))
+        .routes(routes!(cards::activate))
+        .routes(routes!(cards::close))
+        .routes(routes!(purchases::quote))
+        .routes(routes!(purchases::authorise))
+        .routes(routes!(purchases::show))
+        .routes(routes!(purchases::confirm))
+        .routes(routes!(purchases::void))
+        .routes(routes!(returns::cancel))
+        .routes(routes!(returns::take_back))
+        .routes(routes!(health::sync))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
+fn with_security(mut document: OpenApi) -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The till's token"))
+        .build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("till", SecurityScheme::Http(bearer));
+    document
+}
