@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 /// Environment variables start with it, as in `KOPILKA_HUB_HTTP_LISTEN`.
 pub const ENV_PREFIX: &str = "KOPILKA_HUB";
-/// Feed partitions of a new database that serves several hub processes.
-const POSTGRES_PARTITIONS: u16 = 16;
+/// Feed partitions of a new PostgreSQL database unless told otherwise.
+const PARTITIONS_USUAL: u16 = 16;
 
 /// The database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
@@ -42,9 +42,8 @@ pub struct HubSettings {
     /// How to reach PostgreSQL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postgres_url: Option<String>,
-    /// Feed partitions of a new database; none: 1 with SQLite, 16 with PostgreSQL. It cannot change later.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partitions: Option<u16>,
+    /// Feed partitions of a new PostgreSQL database, which cannot change later; SQLite has one.
+    pub partitions: u16,
     /// Logs.
     pub log: LogSettings,
 }
@@ -58,7 +57,7 @@ impl Default for HubSettings {
             quic_public_address: None,
             store: Engine::default(),
             postgres_url: None,
-            partitions: None,
+            partitions: PARTITIONS_USUAL,
             log: LogSettings::default(),
         }
     }
@@ -75,15 +74,6 @@ impl HubSettings {
         self.quic_public_address
             .clone()
             .unwrap_or_else(|| self.quic_listen.to_string())
-    }
-
-    /// Feed partitions of a new database.
-    pub fn partitions(&self) -> u16 {
-        let usual = match self.store {
-            Engine::Sqlite => 1,
-            Engine::Postgres => POSTGRES_PARTITIONS,
-        };
-        self.partitions.unwrap_or(usual)
     }
 }
 
@@ -108,7 +98,7 @@ pub struct SettingFlags {
     /// Database engine
     #[arg(long, global = true, value_enum, value_name = "ENGINE")]
     pub store_engine: Option<Engine>,
-    /// Feed partitions of a new database
+    /// Feed partitions of a new PostgreSQL database
     #[arg(long, global = true, value_name = "NUMBER")]
     pub partitions: Option<u16>,
     /// How to log
