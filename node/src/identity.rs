@@ -20,6 +20,8 @@ use crate::store::{Batch, Engine, StoreError, Table};
 
 /// In `Meta`: the identity.
 const IDENTITY: &[u8] = b"identity";
+/// In `Meta`: `host:port` of the hub, as the enrolment code named it.
+const HUB_ADDRESS: &[u8] = b"hub_address";
 /// The key file within the node's data folder.
 const KEY_FILE: &str = "node.key";
 /// How long enrolment may take.
@@ -52,14 +54,15 @@ impl Identity {
             .transpose()
     }
 
-    /// Writes the identity into a new store.
+    /// Writes the identity into a new store, with the hub's `host:port`.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn write(&self, engine: &dyn Engine) -> Result<(), StoreError> {
+    pub fn write(&self, engine: &dyn Engine, hub_address: &str) -> Result<(), StoreError> {
         let mut batch = Batch::new();
         let (key, value) = self.row();
         batch.put(Table::Meta, key, value);
+        batch.put(Table::Meta, HUB_ADDRESS, record::encode(&hub_address));
         engine.commit(&batch)
     }
 
@@ -79,6 +82,17 @@ impl From<Enrolled> for Identity {
             hub: enrolled.hub,
         }
     }
+}
+
+/// The hub's `host:port` from the enrolment; none before the node enrolled.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn hub_address(engine: &dyn Engine) -> Result<Option<String>, StoreError> {
+    engine
+        .read(Table::Meta, HUB_ADDRESS)?
+        .map(|bytes| record::decode(&bytes))
+        .transpose()
 }
 
 /// Where a node's key lies within its data folder.
@@ -153,7 +167,7 @@ pub async fn enrol(
     if identity.hub.fingerprint() != code.fingerprint {
         return Err(EnrolError::Unexpected);
     }
-    identity.write(engine)?;
+    identity.write(engine, &code.hub_address)?;
     Ok(identity)
 }
 

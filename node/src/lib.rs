@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod config;
 pub mod identity;
 mod record;
 pub mod store;
