@@ -2,6 +2,8 @@
 
 mod batch;
 mod branch;
+mod ledger;
+mod questionnaire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

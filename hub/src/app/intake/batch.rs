@@ -3,25 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind, masked_name, masked_phone};
-use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
-use kopilka_crdt::log::Tip;
-use kopilka_crdt::member::Shown;
-use kopilka_crdt::operation::{Body, ProfileField, ReceiptKey, Verdict};
-use kopilka_crdt::sealed::{MemberKey, Sealed};
-use kopilka_protocol::message::{Refusal, Renewal, VerdictNote};
-use kopilka_protocol::segment::Received;
-use kopilka_rules::placement::{self, Holder};
-use kopilka_rules::verdict::{Context, Judgement, judge};
+use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
+use kopilka_crdt::ids::{MemberId, OperationId, ProgrammeId};
+use kopilka_crdt::operation::Body;
+use kopilka_crdt::sealed::MemberKey;
 use kopilka_rules::{Moment, Programme};
 
+use super::ledger::Ledger;
+use super::questionnaire::keys_of;
 use super::{Arrived, Taken, programmes_of};
-use crate::app::entities::NodeEntity;
 use crate::app::{Hub, moment_at};
-use crate::store::{
-    CaseRow, Changes, Keys, LogRow, MemberRow, OperationRow, ProfileRow, Rows, StoreError,
-};
+use crate::store::{Keys, Rows, StoreError};
 
 /// Loads, judges and stores a batch; gives what became of each run.
 pub(super) async fn decide(
@@ -32,6 +24,7 @@ pub(super) async fn decide(
     let rules = Rules {
         current: hub.current_rules(programme).await?,
         named: programmes_of(hub, programme, arrived.iter().map(|arrived| &arrived.run)).await?,
+        member_keys: keys_of(hub, programme, arrived.iter().map(|arrived| &arrived.run)).await?,
         now_ms: (hub.clock)(),
     };
     let mut keys = Keys {
@@ -97,7 +90,7 @@ pub(super) fn tidy(keys: &mut Keys) {
     keys.operations.dedup();
 }
 
-fn identifiers(body: &Body) -> Vec<(IdentifierHash, IdentifierKind)> {
+pub(super) fn identifiers(body: &Body) -> Vec<(IdentifierHash, IdentifierKind)> {
     match body {
         Body::Enrol(enrolment) => {
             let others = enrolment
@@ -126,17 +119,19 @@ fn identifiers(body: &Body) -> Vec<(IdentifierHash, IdentifierKind)> {
 }
 
 /// The rules of a decision, and when it is made.
-pub(crate) struct Rules {
+pub(super) struct Rules {
     /// In force now: for placement.
     pub current: Option<Arc<Programme>>,
     /// By publication number: for prices.
     pub named: BTreeMap<u32, Arc<Programme>>,
+    /// Keys that are stored of members whose questionnaires change.
+    pub member_keys: BTreeMap<MemberId, MemberKey>,
     /// Milliseconds since 1970.
     pub now_ms: u64,
 }
 
 impl Rules {
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         match &self.current {
             Some(rules) => moment_at(rules, self.now_ms),
             None => Moment {
@@ -144,345 +139,5 @@ impl Rules {
                 offset_seconds: 0,
             },
         }
-    }
-}
-
-/// Rows as they become while operations are judged one after the other.
-pub(crate) struct Ledger<'a> {
-    rows: &'a Rows,
-    rules: &'a Rules,
-    moment: Moment,
-    members: BTreeMap<MemberId, MemberRow>,
-    identifiers: BTreeMap<IdentifierHash, MemberId>,
-    receipts: BTreeMap<ReceiptKey, OperationId>,
-    logs: BTreeMap<(NodeId, Incarnation), LogRow>,
-    counted: BTreeMap<OperationId, (Option<MemberId>, bool)>,
-    changes: Changes,
-}
-
-impl<'a> Ledger<'a> {
-    pub(crate) fn new(rows: &'a Rows, rules: &'a Rules) -> Self {
-        Self {
-            rows,
-            rules,
-            moment: rules.moment(),
-            members: BTreeMap::new(),
-            identifiers: rows.identifiers.clone(),
-            receipts: rows.receipts.clone(),
-            logs: rows.logs.clone(),
-            counted: BTreeMap::new(),
-            changes: Changes::default(),
-        }
-    }
-
-    /// Everything that is to be written.
-    pub(crate) fn changes(mut self) -> Changes {
-        for (id, row) in self.members {
-            let due = placement::due_ms(&row.member);
-            self.changes.members.insert(id, (row.member, due));
-        }
-        let stored = &self.rows.logs;
-        let moved = self
-            .logs
-            .into_iter()
-            .filter(|(log, row)| stored.get(log) != Some(row));
-        self.changes
-            .logs
-            .extend(moved.map(|((node, incarnation), row)| (node, incarnation, row)));
-        self.changes
-    }
-
-    fn take_run(&mut self, arrived: &Arrived) -> Taken {
-        let run = &arrived.run;
-        let log = (arrived.node.id, run.incarnation);
-        let known = self.logs.get(&log).cloned().unwrap_or_else(|| LogRow {
-            tip: Tip::genesis(log.0, log.1),
-            seal_signature: Vec::new(),
-            frozen: false,
-        });
-        if known.frozen {
-            return Taken::Refused(Refusal::Frozen);
-        }
-        if run.incarnation < arrived.node.incarnation {
-            let next = Incarnation(arrived.node.incarnation.0.saturating_add(1));
-            return Taken::Ended(Renewal {
-                next,
-                adopted: None,
-            });
-        }
-        let fresh = match self.fresh(arrived, &known.tip) {
-            Ok(fresh) => fresh,
-            Err(taken) => return taken,
-        };
-        let mut notes = Vec::new();
-        for operation in &run.operations[fresh..] {
-            let note =
-                self.take_operation(&arrived.node, run.incarnation, operation, &arrived.keys);
-            notes.extend(note);
-        }
-        self.changes.keys.extend(arrived.keys.iter().cloned());
-        let tip = run.seal.tip;
-        let seal_signature = run.seal.signature.0.to_vec();
-        self.logs.insert(
-            log,
-            LogRow {
-                tip,
-                seal_signature,
-                frozen: false,
-            },
-        );
-        Taken::Durable(tip, notes)
-    }
-
-    /// The index of the run's first operation that is not stored yet; `Err` when there is nothing to take in.
-    fn fresh(&self, arrived: &Arrived, known: &Tip) -> Result<usize, Taken> {
-        let run = &arrived.run;
-        if run.base.sequence == known.sequence {
-            return if run.base == *known {
-                Ok(0)
-            } else {
-                Err(Taken::Diverged)
-            };
-        }
-        if run.base.sequence > known.sequence {
-            return Err(Taken::Refused(Refusal::Segment));
-        }
-        if run.seal.tip.sequence <= known.sequence {
-            let id = run.operations.last().map(|operation| operation.id);
-            let stored = id.and_then(|id| self.rows.operations.get(&id));
-            let same = run.seal.tip == *known
-                || stored.is_some_and(|stored| run.seal.tip.head.0[..16] == stored.head);
-            return Err(if same {
-                Taken::Durable(*known, Vec::new())
-            } else {
-                Taken::Diverged
-            });
-        }
-        let join = run
-            .operations
-            .iter()
-            .position(|operation| operation.id.sequence == known.sequence);
-        match join {
-            Some(join) if run.operations[join].head == known.head => Ok(join + 1),
-            Some(_) | None => Err(Taken::Diverged),
-        }
-    }
-
-    /// Judges one operation and notes everything that it changes. Gives a note unless it was simply accepted.
-    pub(crate) fn take_operation(
-        &mut self,
-        node: &NodeEntity,
-        written_under: Incarnation,
-        operation: &Received,
-        keys: &[(MemberId, MemberKey)],
-    ) -> Option<VerdictNote> {
-        let id = operation.id;
-        let member_id = operation.body.member();
-        let judgement = match member_id {
-            Some(member) => self.judge_member(node, member, written_under, operation, keys),
-            None => Judgement {
-                verdict: Verdict::Accepted,
-                reason: String::new(),
-                suspicions: Vec::new(),
-                counted: true,
-            },
-        };
-        self.counted.insert(id, (member_id, judgement.counted));
-        for suspicion in &judgement.suspicions {
-            self.changes.cases.push(CaseRow {
-                opened_ms: self.rules.now_ms,
-                kind: suspicion.code(),
-                node: Some(node.id),
-                member: member_id,
-                operation: Some(id),
-                summary: judgement.reason.clone(),
-                evidence: operation.bytes.clone(),
-            });
-        }
-        let mut head = [0; 16];
-        head.copy_from_slice(&operation.head.0[..16]);
-        self.changes.operations.push(OperationRow {
-            id,
-            stamp: operation.stamp,
-            member: member_id,
-            store: (node.id != NodeId::HUB).then_some(node.store),
-            kind: operation.body.kind(),
-            bytes: operation.bytes.clone(),
-            head,
-            verdict: judgement.verdict,
-            reason: judgement.reason.clone(),
-            taken_in_ms: self.rules.now_ms,
-        });
-        (judgement.verdict != Verdict::Accepted).then_some(VerdictNote {
-            operation: id,
-            verdict: judgement.verdict,
-            reason: judgement.reason,
-        })
-    }
-
-    fn judge_member(
-        &mut self,
-        node: &NodeEntity,
-        member: MemberId,
-        written_under: Incarnation,
-        operation: &Received,
-        keys: &[(MemberId, MemberKey)],
-    ) -> Judgement {
-        let body = &operation.body;
-        let offset_seconds = self.moment.offset_seconds;
-        let mut programme = None;
-        let mut counted_receipt = None;
-        if let Body::Purchase(purchase) = body {
-            programme = self.rules.named.get(&purchase.publication).map(Arc::as_ref);
-            counted_receipt = self
-                .receipts
-                .get(&purchase.receipt)
-                .copied()
-                .filter(|first| *first != operation.id);
-        }
-        let names = identifiers(body);
-        let taken = |hash: &IdentifierHash| {
-            self.identifiers
-                .get(hash)
-                .is_some_and(|owner| *owner != member)
-        };
-        let context = Context {
-            id: operation.id,
-            written_under,
-            stamp: operation.stamp,
-            day: Day::from_ms(operation.stamp.ms(), offset_seconds),
-            programme,
-            counted_receipt,
-            identifier_taken: names.iter().any(|(hash, _)| taken(hash)),
-            purchase_known: self.purchase_known(body, member),
-        };
-        let mut row = self.member(member);
-        let judgement = judge(&mut row.member, body, &context);
-        if judgement.counted {
-            if let Body::Purchase(purchase) = body {
-                self.receipts.insert(purchase.receipt, operation.id);
-                self.changes.receipts.push((purchase.receipt, operation.id));
-            }
-            for (hash, kind) in names
-                .into_iter()
-                .filter(|(hash, _)| !taken(hash))
-                .collect::<Vec<_>>()
-            {
-                if self.identifiers.insert(hash, member).is_none() {
-                    row.identifiers.push(hash);
-                    self.changes.identifiers.push((hash, kind, member));
-                }
-            }
-            self.keep_profile(member, &mut row, operation, keys);
-            self.place_rights(node, written_under, operation, &mut row);
-        }
-        self.members.insert(member, row);
-        judgement
-    }
-
-    fn member(&self, id: MemberId) -> MemberRow {
-        self.members
-            .get(&id)
-            .or_else(|| self.rows.members.get(&id))
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    fn purchase_known(&self, body: &Body, member: MemberId) -> bool {
-        let (Body::Cancel(reversal) | Body::Return(reversal)) = body else {
-            return false;
-        };
-        if let Some((owner, counted)) = self.counted.get(&reversal.purchase) {
-            return *counted && *owner == Some(member);
-        }
-        self.rows
-            .operations
-            .get(&reversal.purchase)
-            .is_some_and(|stored| {
-                let counted = !matches!(stored.verdict, Verdict::Duplicate | Verdict::Quarantined);
-                counted && stored.member == Some(member) && stored.kind == "purchase"
-            })
-    }
-
-    fn place_rights(
-        &self,
-        node: &NodeEntity,
-        written_under: Incarnation,
-        operation: &Received,
-        row: &mut MemberRow,
-    ) {
-        let Some(rules) = &self.rules.current else {
-            return;
-        };
-        let seen = |other: NodeId, incarnation: Incarnation| -> Option<Stamp> {
-            if other != node.id {
-                return None;
-            }
-            if incarnation < node.incarnation {
-                Some(Stamp(u64::MAX))
-            } else {
-                Some(operation.stamp)
-            }
-        };
-        placement::reclaim(&mut row.member, seen);
-        if !matches!(operation.body, Body::Purchase(_) | Body::Enrol(_))
-            || written_under < node.incarnation
-        {
-            return;
-        }
-        let holder = Holder {
-            node: node.id,
-            incarnation: written_under,
-            seen: operation.stamp,
-        };
-        // An amount out of range was judged above; rights then stay as they are.
-        let _ = placement::place(&mut row.member, rules, holder, self.moment);
-    }
-
-    fn keep_profile(
-        &mut self,
-        member: MemberId,
-        row: &mut MemberRow,
-        operation: &Received,
-        keys: &[(MemberId, MemberKey)],
-    ) {
-        let (Body::Enrol(kopilka_crdt::operation::Enrolment {
-            profile: fields, ..
-        })
-        | Body::Profile(kopilka_crdt::operation::ProfileChange { fields, .. })) = &operation.body
-        else {
-            return;
-        };
-        let written = (operation.stamp, operation.id);
-        self.changes
-            .profiles
-            .extend(fields.iter().map(|(field, sealed)| ProfileRow {
-                member,
-                field: field.clone(),
-                written,
-                sealed: sealed.clone(),
-            }));
-        if let Some((_, key)) = keys.iter().find(|(owner, _)| *owner == member) {
-            show(&mut row.member.shown, member, key, fields);
-        }
-    }
-}
-
-/// Fills in what tills may show, from the fields that open.
-pub(crate) fn show(
-    shown: &mut Shown,
-    member: MemberId,
-    key: &MemberKey,
-    fields: &[(ProfileField, Sealed)],
-) {
-    let open = |wanted: &ProfileField| -> Option<String> {
-        let (_, sealed) = fields.iter().find(|(field, _)| field == wanted)?;
-        String::from_utf8(sealed.open(key, member).ok()?).ok()
-    };
-    if let Some(given) = open(&ProfileField::GivenName) {
-        shown.name = masked_name(&given, &open(&ProfileField::FamilyName).unwrap_or_default());
-    }
-    if let Some(phone) = open(&ProfileField::Phone) {
-        shown.phone = masked_phone(&phone);
     }
 }

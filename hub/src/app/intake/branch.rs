@@ -14,8 +14,10 @@ use kopilka_protocol::key::SignatureBytes;
 use kopilka_protocol::message::{Adoption, Renewal};
 use kopilka_protocol::segment::{ForkProof, Received, Segment, Verified};
 
-use super::batch::{Ledger, Rules, need, tidy};
+use super::batch::{Rules, need, tidy};
+use super::ledger::Ledger;
 use super::programmes_of;
+use super::questionnaire::keys_of;
 use crate::app::Hub;
 use crate::app::entities::{Kept, NodeEntity};
 use crate::store::{
@@ -178,6 +180,7 @@ impl Branch<'_> {
         let rules = Rules {
             current: hub.current_rules(programme).await?,
             named: programmes_of(hub, programme, runs.iter()).await?,
+            member_keys: keys_of(hub, programme, runs.iter()).await?,
             now_ms: (hub.clock)(),
         };
         let mut keys = Keys {
