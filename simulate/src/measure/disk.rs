@@ -1,0 +1,224 @@
+//! What a durable answer costs: an engine's commit, a till's confirm, many tills at once; beside a bare disk sync.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use kopilka_node::api;
+use kopilka_node::app::PurchaseId;
+use kopilka_node::store::{self, Batch, CACHE_BYTES_DEFAULT, Engine, EngineKind, Table};
+use kopilka_shell::serve::HttpServer;
+use kopilka_shell::shutdown::{self, ShutdownTrigger};
+
+use super::echo::Apart;
+use super::figures::{Figure, Table as Figures, grouped, median, nanos, quantile, rate, time, times, within};
+use super::load::{self, Observed};
+use super::local::{LocalNode, TOKEN};
+use super::{Bench, progress};
+
+/// Tills at once.
+const TILLS: [u64; 3] = [1, 8, 64];
+/// What a confirm may cost, in hundredths of a bare sync.
+const CONFIRM_HUNDREDTHS: u64 = 150;
+/// How many times one till's rate 64 tills must reach.
+const GROUPED_TIMES: u64 = 8;
+/// Members of the node.
+const MEMBERS: u64 = 4_096;
+const ONE_TILL: &str = "The rest of the time goes into signing the log's head, the copy-on-write of the tree's pages, \
+    which writes more than 4 KiB, and waking the till; see the row of the engine's commit for how much of it is the store's.";
+const GROUPING: &str = "The two processors are shared with the load: with 64 tills the time of a group goes into pricing, \
+    encoding and waking tasks rather than into the disk. The faster the disk, the less there is to share.";
+
+const KINDS: [(&str, EngineKind); 2] = [("redb", EngineKind::Redb), ("sled", EngineKind::Sled)];
+
+/// Medians of one round of one engine, nanoseconds or answers in a second.
+#[derive(Default)]
+struct Rounds {
+    engine: Vec<u64>,
+    /// By surface (in process, HTTP), then by [`TILLS`].
+    latency: [[Vec<u64>; 3]; 2],
+    rate: [[Vec<u64>; 3]; 2],
+}
+
+/// A node of one engine and its HTTP server on threads of its own.
+struct Rig {
+    engine: Arc<dyn Engine>,
+    node: Arc<LocalNode>,
+    address: SocketAddr,
+    sales: u64,
+    _apart: Apart,
+    _trigger: ShutdownTrigger,
+}
+
+/// Measures.
+pub async fn measure(bench: &Bench) -> anyhow::Result<Figures> {
+    let folder = bench.folder("disk")?;
+    let mut rigs = Vec::new();
+    for (name, kind) in KINDS {
+        rigs.push(Rig::open(kind, &folder.path().join(name)).await?);
+    }
+    let mut log = File::create(folder.path().join("bare"))?;
+    let bar = progress::bar("rounds of syncs and confirms", bench.scale.disk_rounds);
+    let (mut bare, mut tail) = (Vec::new(), Vec::new());
+    let mut rounds = [Rounds::default(), Rounds::default()];
+    for _ in 0..bench.scale.disk_rounds {
+        let mut samples = bare_syncs(&mut log, bench.scale.syncs)?;
+        bare.push(median(&mut samples));
+        tail.push(quantile(&mut samples, 990));
+        for (rig, rounds) in rigs.iter_mut().zip(&mut rounds) {
+            rig.round(bench.scale.syncs, rounds).await?;
+        }
+        bar.advance(1);
+    }
+    let bare = median(&mut bare);
+    let mut figures = vec![Figure::new(
+        "append of 4 KiB and fdatasync, nothing else",
+        format!("{} (p99 {})", time(bare), time(median(&mut tail))),
+    )];
+    for ((name, _), rounds) in KINDS.iter().zip(&mut rounds) {
+        figures.extend(rounds.figures(name, bare));
+    }
+    Ok(Figures {
+        title: "A durable answer",
+        method: format!(
+            "Medians of {} rounds; each round takes {} samples of the bare sync, then of each engine. A confirm is the second \
+             step of a sale of four lines that was authorised before: it signs the sale and answers once it is synced. Tills \
+             in process call the node's app; HTTP tills keep their connections to the real server, which runs on threads of \
+             its own.",
+            bench.scale.disk_rounds, bench.scale.syncs
+        ),
+        figures,
+    })
+}
+
+fn bare_syncs(log: &mut File, count: u64) -> anyhow::Result<Vec<u64>> {
+    let mut samples = Vec::new();
+    for _ in 0..count {
+        let started = Instant::now();
+        log.write_all(&[1; 4_096])?;
+        log.sync_data()?;
+        samples.push(nanos(started.elapsed()));
+    }
+    Ok(samples)
+}
+
+impl Rig {
+    async fn open(kind: EngineKind, folder: &Path) -> anyhow::Result<Self> {
+        let (bare, whole) = (folder.join("engine"), folder.join("node"));
+        std::fs::create_dir_all(&bare)?;
+        std::fs::create_dir_all(&whole)?;
+        let node = Arc::new(LocalNode::open(kind, &whole, MEMBERS).await?);
+        let apart = Apart::start()?;
+        let server = HttpServer::bind((Ipv4Addr::LOCALHOST, 0).into(), None).await?;
+        let address = server.address();
+        let (trigger, shutdown) = shutdown::channel();
+        let router = api::router(node.app.clone());
+        // The listener belongs to the runtime that bound it; requests run as tasks of the other one.
+        apart.spawn(async move {
+            if let Err(error) = server.serve(router, shutdown).await {
+                progress::say(&format!("the server failed: {error}"));
+            }
+        });
+        Ok(Self {
+            engine: store::open(kind, &bare, CACHE_BYTES_DEFAULT)?,
+            node,
+            address,
+            sales: 0,
+            _apart: apart,
+            _trigger: trigger,
+        })
+    }
+
+    async fn round(&mut self, samples: u64, rounds: &mut Rounds) -> anyhow::Result<()> {
+        let mut commits = self.commits(samples)?;
+        rounds.engine.push(median(&mut commits));
+        for (place, tills) in TILLS.into_iter().enumerate() {
+            // As many confirms for many tills as for one, but no fewer than ten each.
+            let each = (2 * samples / tills).max(10);
+            let held = self.node.held(tills, each).await?;
+            let in_process = self.node.confirm(held).await?;
+            let held = self.node.held(tills, each).await?;
+            let over_http = self.confirm_over_http(held).await?;
+            for (surface, mut seen) in [in_process, over_http].into_iter().enumerate() {
+                rounds.rate[surface][place].push(rate(seen.count(), seen.elapsed));
+                rounds.latency[surface][place].push(seen.quantiles().0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits of what a sale writes: five rows of some 600 bytes.
+    fn commits(&mut self, count: u64) -> anyhow::Result<Vec<u64>> {
+        let mut samples = Vec::new();
+        for _ in 0..count {
+            self.sales += 1;
+            let key = self.sales.to_be_bytes();
+            let spread = self.sales.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            let mut batch = Batch::new();
+            batch.put(Table::Log, key, vec![1; 200]);
+            batch.put(Table::Members, [spread[0], spread[1]], vec![2; 120]);
+            batch.put(Table::Receipts, key, vec![3; 160]);
+            batch.put(Table::Idempotency, spread, vec![4; 60]);
+            batch.put(Table::Meta, *b"head", vec![5; 40]);
+            let started = Instant::now();
+            self.engine.commit(&batch)?;
+            samples.push(nanos(started.elapsed()));
+        }
+        Ok(samples)
+    }
+
+    async fn confirm_over_http(&self, held: Vec<Vec<PurchaseId>>) -> anyhow::Result<Observed> {
+        let tills = u64::try_from(held.len())?;
+        let each = u64::try_from(held.first().map_or(0, Vec::len))?;
+        let script: load::Script = Arc::new(move |till, number| {
+            let purchase = usize::try_from(till)
+                .ok()
+                .and_then(|till| held.get(till))
+                .and_then(|held| held.get(usize::try_from(number).ok()?))
+                .expect("as many sales are held as are confirmed");
+            let path = format!("/v1/purchases/{purchase}/confirm");
+            let key = format!("confirm-{purchase}");
+            load::request("POST", &path, TOKEN, Some(&key), "{\"cashier\":\"c1\"}")
+        });
+        load::run(self.address, tills, each, None, &script).await
+    }
+}
+
+impl Rounds {
+    fn figures(&mut self, name: &str, bare: u64) -> Vec<Figure> {
+        let limit = format!("bare sync: {}", time(bare));
+        let engine = median(&mut self.engine);
+        let mut figures = vec![
+            Figure::new(format!("{name}: commit of one sale's rows"), time(engine))
+                .limit(&limit, times(engine, bare)),
+        ];
+        for (surface, place) in [("in process", 0), ("over HTTP", 1)] {
+            let one = median(&mut self.latency[place][0]);
+            let what = format!("{name}: durable confirm, one till, {surface}");
+            let figure = Figure::new(what, time(one))
+                .target("≤ 1.5 × a bare sync", within(one, bare, CONFIRM_HUNDREDTHS))
+                .limit(&limit, times(one, bare))
+                .obstacle(ONE_TILL);
+            figures.push(figure);
+            let one_rate = median(&mut self.rate[place][0]);
+            for (till_place, tills) in TILLS.into_iter().enumerate().skip(1) {
+                let many = median(&mut self.rate[place][till_place]);
+                let wait = median(&mut self.latency[place][till_place]);
+                let what = format!("{name}: durable confirms, {tills} tills, {surface}");
+                let measured = format!("{}/s (p50 {})", grouped(many), time(wait));
+                let beside = format!("one till: {}/s", grouped(one_rate));
+                let figure = Figure::new(what, measured).limit(beside, times(many, one_rate));
+                figures.push(if tills == 64 {
+                    let met = many >= one_rate.saturating_mul(GROUPED_TIMES);
+                    figure.target("≥ 8 × the one-till rate", met).obstacle(GROUPING)
+                } else {
+                    figure
+                });
+            }
+        }
+        figures
+    }
+}
