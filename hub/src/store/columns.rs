@@ -53,12 +53,16 @@ const OPERATION_KINDS: [&str; 13] = [
     "clock_mark",
     "incarnation_mark",
 ];
-const CASE_KINDS: [&str; 6] = [
+/// A fork, and the codes of `rules::verdict::Suspicion`.
+const CASE_KINDS: [&str; 9] = [
     "fork",
     "overdraft",
     "breach",
     "mispriced",
+    "blocked_card",
     "identifier_taken",
+    "reversal",
+    "uncountable",
     "contested",
 ];
 const OWN_FIELD_PREFIX: &str = "own:";

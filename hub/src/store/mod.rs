@@ -7,6 +7,7 @@
 mod columns;
 mod decision;
 mod migration;
+mod postgres;
 mod rows;
 mod sqlite;
 
@@ -86,7 +87,9 @@ pub enum StoreSettings {
 pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
     match settings {
         StoreSettings::Sqlite { path } => Ok(Arc::new(sqlite::Sqlite::open(path)?)),
-        StoreSettings::Postgres { .. } => Err(StoreError::Unavailable("not there yet".to_owned())),
+        StoreSettings::Postgres { url, partitions } => {
+            Ok(Arc::new(postgres::Postgres::open(url, *partitions).await?))
+        }
     }
 }
 

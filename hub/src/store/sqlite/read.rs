@@ -31,7 +31,7 @@ pub(super) fn feed(
         member_columns!(),
         " FROM member WHERE programme = ? AND ? = 0 AND position > ? ORDER BY position LIMIT ?"
     );
-    let after = column(after, "position")?;
+    let after = column_or_end(after);
     let place = params![programme.0, partition, after, limit_column(limit)];
     Ok(FeedPage {
         members: all(view, FEED, place, |row| member_row(row))?,
@@ -83,7 +83,7 @@ pub(super) fn members_due(
 ) -> Result<Vec<MemberId>, StoreError> {
     const DUE: &str =
         "SELECT id FROM member WHERE programme = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?";
-    let place = params![programme.0, column(now_ms, "time")?, limit_column(limit)];
+    let place = params![programme.0, column_or_end(now_ms), limit_column(limit)];
     all(view, DUE, place, |row| {
         Ok(MemberId(number(row, 0, "member")?))
     })

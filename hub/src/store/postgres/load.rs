@@ -1,0 +1,264 @@
+//! Loads and locks the rows that a decision is made on.
+//!
+//! Locks are taken in one order everywhere: counters, logs, members, what is inserted, partition heads, members again,
+//! numbers of cases and staff actions; within a table in order of key. Other rows are never changed once they are
+//! there, so they are read after the locks and need none.
+
+use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
+use kopilka_crdt::log::Tip;
+
+use super::pool::Session;
+use crate::store::StoreError;
+use crate::store::columns::{
+    column, identifier_row, log_columns, log_row, member_row, number, operation_columns,
+    operation_row, receipt_row,
+};
+use crate::store::rows::{Keys, MemberRow, Rows};
+
+/// Columns that `member_row` reads.
+macro_rules! member_columns {
+    () => {
+        "member.id, position, record, identifiers, EXISTS (SELECT 1 FROM member_key \
+         WHERE programme = member.programme AND member = member.id AND key IS NOT NULL)"
+    };
+}
+pub(super) use member_columns;
+
+/// Everything that `keys` name.
+pub(super) async fn rows(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    partitions: u16,
+) -> Result<Rows, StoreError> {
+    let mut rows = Rows::default();
+    if keys.counters {
+        rows.block_last = locked_block_last(session, keys.programme).await?;
+    }
+    lock_logs(session, keys, &mut rows).await?;
+    lock_members(session, keys, partitions, &mut rows).await?;
+    if keys.counters {
+        let hub_log = (NodeId::HUB, Incarnation(keys.programme.into()));
+        rows.hub_log = tip(session, hub_log).await?;
+    }
+    read_receipts(session, keys, &mut rows).await?;
+    read_identifiers(session, keys, &mut rows).await?;
+    read_operations(session, keys, &mut rows).await?;
+    Ok(rows)
+}
+
+async fn locked_block_last(session: &mut Session<'_>, programme: u16) -> Result<u64, StoreError> {
+    // Writes the value that is there: so the row is made, locked and read at once.
+    const LOCK: &str = "INSERT INTO counter (name, scope, value) VALUES ('block', $1, 0) \
+        ON CONFLICT (name, scope) DO UPDATE SET value = counter.value RETURNING value";
+    let row = session.query_one(LOCK, &[&i64::from(programme)]).await?;
+    let row = row.ok_or(StoreError::Damaged("counter"))?;
+    number(&row, 0, "counter")
+}
+
+async fn lock_logs(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    rows: &mut Rows,
+) -> Result<(), StoreError> {
+    const LOGS: &str = concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log WHERE node = ANY($1) ORDER BY node, incarnation FOR UPDATE"
+    );
+    if keys.nodes.is_empty() {
+        return Ok(());
+    }
+    let nodes: Vec<i64> = keys.nodes.iter().map(|node| node.0.into()).collect();
+    for row in session.query(LOGS, &[&nodes]).await? {
+        let (log, row) = log_row(&row)?;
+        rows.logs.insert(log, row);
+    }
+    Ok(())
+}
+
+async fn lock_members(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    partitions: u16,
+    rows: &mut Rows,
+) -> Result<(), StoreError> {
+    const MEMBERS: &str = concat!(
+        "SELECT ",
+        member_columns!(),
+        " FROM UNNEST($2::BIGINT[], $3::BIGINT[]) AS wanted (partition, id) \
+         JOIN member ON programme = $1 AND member.partition = wanted.partition AND member.id = wanted.id \
+         ORDER BY member.id FOR UPDATE OF member"
+    );
+    if keys.members.is_empty() {
+        return Ok(());
+    }
+    let (wanted_partitions, wanted) = places(&keys.members, partitions)?;
+    let programme = i64::from(keys.programme);
+    let values: super::pool::Values<'_> = &[&programme, &wanted_partitions, &wanted];
+    for row in session.query(MEMBERS, values).await? {
+        let (id, row) = member_row(&row)?;
+        rows.members.insert(id, row);
+    }
+    Ok(())
+}
+
+/// Partition and identifier of each member once, as two arrays.
+fn places(members: &[MemberId], partitions: u16) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    members.dedup();
+    members
+        .into_iter()
+        .map(|id| {
+            let place = i64::from(id.partition(partitions));
+            Ok((place, column(id.0, "member identifier")?))
+        })
+        .collect()
+}
+
+async fn read_receipts(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    rows: &mut Rows,
+) -> Result<(), StoreError> {
+    const RECEIPTS: &str = "SELECT till, day, number, node, incarnation, sequence \
+        FROM UNNEST($2::BIGINT[], $3::BIGINT[], $4::BIGINT[]) AS wanted (till, day, number) \
+        JOIN receipt USING (till, day, number) WHERE programme = $1";
+    if keys.receipts.is_empty() {
+        return Ok(());
+    }
+    let tills: Vec<i64> = keys.receipts.iter().map(|key| key.till.0.into()).collect();
+    let days: Vec<i64> = keys.receipts.iter().map(|key| key.day.0.into()).collect();
+    let numbers = keys
+        .receipts
+        .iter()
+        .map(|key| column(key.number, "receipt number"))
+        .collect::<Result<Vec<i64>, _>>()?;
+    let programme = i64::from(keys.programme);
+    for row in session
+        .query(RECEIPTS, &[&programme, &tills, &days, &numbers])
+        .await?
+    {
+        let (key, first) = receipt_row(&row)?;
+        rows.receipts.insert(key, first);
+    }
+    Ok(())
+}
+
+async fn read_identifiers(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    rows: &mut Rows,
+) -> Result<(), StoreError> {
+    const IDENTIFIERS: &str = "SELECT hash, member FROM UNNEST($2::BYTEA[]) AS wanted (hash) \
+        JOIN identifier USING (hash) WHERE programme = $1";
+    if keys.identifiers.is_empty() {
+        return Ok(());
+    }
+    let hashes: Vec<&[u8]> = keys
+        .identifiers
+        .iter()
+        .map(|hash| hash.0.as_slice())
+        .collect();
+    let programme = i64::from(keys.programme);
+    for row in session.query(IDENTIFIERS, &[&programme, &hashes]).await? {
+        let (hash, member) = identifier_row(&row)?;
+        rows.identifiers.insert(hash, member);
+    }
+    Ok(())
+}
+
+async fn read_operations(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    rows: &mut Rows,
+) -> Result<(), StoreError> {
+    const OPERATIONS: &str = concat!(
+        "SELECT ",
+        operation_columns!(),
+        " FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS wanted (node, incarnation, sequence) \
+         JOIN operation USING (node, incarnation, sequence)"
+    );
+    if keys.operations.is_empty() {
+        return Ok(());
+    }
+    let nodes: Vec<i64> = keys.operations.iter().map(|id| id.node.0.into()).collect();
+    let incarnations: Vec<i64> = keys
+        .operations
+        .iter()
+        .map(|id| id.incarnation.0.into())
+        .collect();
+    let sequences = keys
+        .operations
+        .iter()
+        .map(|id| column(id.sequence, "sequence"))
+        .collect::<Result<Vec<i64>, _>>()?;
+    for row in session
+        .query(OPERATIONS, &[&nodes, &incarnations, &sequences])
+        .await?
+    {
+        let row = operation_row(&row)?;
+        rows.operations.insert(row.id, row);
+    }
+    Ok(())
+}
+
+/// One member.
+pub(super) async fn member(
+    session: &mut Session<'_>,
+    programme: u16,
+    id: MemberId,
+    partitions: u16,
+) -> Result<Option<MemberRow>, StoreError> {
+    const MEMBER: &str = concat!(
+        "SELECT ",
+        member_columns!(),
+        " FROM member WHERE programme = $1 AND partition = $2 AND id = $3"
+    );
+    let partition = i64::from(id.partition(partitions));
+    let id = column(id.0, "member identifier")?;
+    let row = session
+        .query_one(MEMBER, &[&i64::from(programme), &partition, &id])
+        .await?;
+    Ok(row
+        .map(|row| member_row(&row))
+        .transpose()?
+        .map(|(_, row)| row))
+}
+
+/// Who an identifier belongs to.
+pub(super) async fn identifier(
+    session: &mut Session<'_>,
+    programme: u16,
+    hash: IdentifierHash,
+) -> Result<Option<MemberId>, StoreError> {
+    const IDENTIFIER: &str =
+        "SELECT hash, member FROM identifier WHERE programme = $1 AND hash = $2";
+    let row = session
+        .query_one(IDENTIFIER, &[&i64::from(programme), &hash.0.as_slice()])
+        .await?;
+    Ok(row
+        .map(|row| identifier_row(&row))
+        .transpose()?
+        .map(|(_, member)| member))
+}
+
+/// Where one log stands.
+pub(super) async fn tip(
+    session: &mut Session<'_>,
+    (node, incarnation): (NodeId, Incarnation),
+) -> Result<Option<Tip>, StoreError> {
+    const LOG: &str = concat!(
+        "SELECT ",
+        log_columns!(),
+        " FROM log WHERE node = $1 AND incarnation = $2"
+    );
+    let row = session
+        .query_one(LOG, &[&i64::from(node.0), &i64::from(incarnation.0)])
+        .await?;
+    Ok(row
+        .map(|row| log_row(&row))
+        .transpose()?
+        .map(|(_, log)| log.tip))
+}

@@ -1,0 +1,66 @@
+//! One suite for every engine of the hub's store.
+
+mod decide;
+mod entities;
+mod feed;
+mod opening;
+mod races;
+mod reads;
+mod sample;
+mod subject;
+
+/// Runs each case on a new database of each engine.
+macro_rules! on_both_engines {
+    ($($area:ident::$case:ident,)*) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$area::$case(&crate::subject::Subject::sqlite()).await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$area::$case(&crate::subject::Subject::postgres().await).await;
+                }
+            )*
+        }
+    };
+}
+
+on_both_engines! {
+    decide::everything_that_is_written_is_read_back,
+    decide::a_new_store_knows_nothing,
+    decide::an_operation_is_stored_once,
+    decide::a_stored_key_is_never_overwritten,
+    decide::the_later_writing_of_a_field_wins,
+    decide::identifiers_add_up,
+    decide::programmes_do_not_meet,
+    decide::too_many_rows_are_refused,
+    decide::numbers_that_no_column_holds_are_refused,
+    decide::members_that_were_not_loaded_cannot_be_changed,
+    decide::a_decision_that_dies_leaves_nothing,
+    races::a_receipt_posted_twice_counts_once,
+    races::an_identifier_is_given_once,
+    races::no_update_is_lost,
+    races::block_orders_have_no_gaps,
+    races::numbers_are_given_once,
+    feed::positions_are_dense_and_pages_bounded,
+    feed::a_walk_misses_nothing_while_others_write,
+    feed::snapshots_go_by_identifier,
+    reads::history_is_paged_newest_first,
+    reads::logs_are_read_in_runs,
+    reads::members_are_due_in_time,
+    reads::cases_and_staff_actions_are_paged,
+    entities::versions_guard_changes,
+    entities::changes_are_made_together,
+    entities::prefixes_are_taken_by_letter,
+    entities::only_news_moves_the_head,
+    opening::data_outlive_the_process,
+    opening::a_newer_schema_is_refused,
+    opening::processes_may_start_together,
+}
