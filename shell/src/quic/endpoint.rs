@@ -15,7 +15,7 @@ use rustls::version::TLS13;
 
 use super::identity::{ExpectedKey, certified_key};
 use super::verifier::{AnyKey, OneKey};
-use super::{ALPN, QuicError, socket};
+use super::{ALPN, QuicError, reset, socket};
 
 /// How often the dialer speaks on an idle connection; UDP mappings of common routers last 30 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
@@ -46,7 +46,7 @@ pub fn server_endpoint(
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport(None)));
     config.max_incoming(INCOMING_MAX);
-    open(address, Some(config))
+    open(address, reset::endpoint_config(key), Some(config))
 }
 
 /// Dials servers and presents one key to all of them.
@@ -61,7 +61,7 @@ impl ClientEndpoint {
     /// Sends from `bind` (usually the unspecified address, port 0). Must be called within a tokio runtime.
     pub fn new(bind: SocketAddr, key: &SigningKey) -> Result<Self, QuicError> {
         Ok(Self {
-            endpoint: open(bind, None)?,
+            endpoint: open(bind, EndpointConfig::default(), None)?,
             identity: certified_key(key),
             transport: Arc::new(transport(Some(KEEP_ALIVE))),
         })
@@ -96,12 +96,13 @@ impl ClientEndpoint {
 
 fn open(
     address: SocketAddr,
+    config: EndpointConfig,
     server: Option<quinn::ServerConfig>,
 ) -> Result<quinn::Endpoint, QuicError> {
     socket::bind(address)
         .and_then(|socket| {
             let runtime = Arc::new(TokioRuntime);
-            quinn::Endpoint::new(EndpointConfig::default(), server, socket, runtime)
+            quinn::Endpoint::new(config, server, socket, runtime)
         })
         .map_err(|source| QuicError::Socket { address, source })
 }

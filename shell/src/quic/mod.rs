@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod identity;
+mod reset;
 mod socket;
 mod verifier;
 

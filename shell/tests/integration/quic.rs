@@ -8,6 +8,8 @@ use kopilka_shell::quic::{
     ClientEndpoint, ExpectedKey, PeerKey, QuicError, peer_key, server_endpoint,
 };
 use quinn::ConnectionError;
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
 
 use crate::impostor;
 
@@ -163,6 +165,49 @@ async fn an_honest_client_made_by_hand_is_admitted() {
         peer_key(&accepted.unwrap()).unwrap(),
         PeerKey::from(&key(2))
     );
+}
+
+/// Carries packets between one client and whichever server `target` names.
+async fn relay(store_side: UdpSocket, target: watch::Receiver<SocketAddr>) {
+    let hub_side = UdpSocket::bind(loopback()).await.unwrap();
+    let (mut up, mut down) = (vec![0; 65_535], vec![0; 65_535]);
+    let mut client = None;
+    loop {
+        tokio::select! {
+            received = store_side.recv_from(&mut up) => {
+                let (length, from) = received.unwrap();
+                client = Some(from);
+                let server = *target.borrow();
+                hub_side.send_to(&up[..length], server).await.unwrap();
+            }
+            received = hub_side.recv_from(&mut down) => {
+                let (length, _) = received.unwrap();
+                store_side.send_to(&down[..length], client.unwrap()).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_resets_connections_of_another_one_with_its_key() {
+    let before = server_endpoint(loopback(), &key(1)).unwrap();
+    let after = server_endpoint(loopback(), &key(1)).unwrap();
+    let (target, watched) = watch::channel(before.local_addr().unwrap());
+    let line = UdpSocket::bind(loopback()).await.unwrap();
+    let address = line.local_addr().unwrap();
+    let carrying = tokio::spawn(relay(line, watched));
+    let client = ClientEndpoint::new(loopback(), &key(2)).unwrap();
+    let expected = ExpectedKey::Exact(PeerKey::from(&key(1)));
+    let accepted = async { before.accept().await.unwrap().await };
+    let (dialled, accepted) = tokio::join!(client.connect(address, expected), accepted);
+    let (dialled, _accepted) = (dialled.unwrap(), accepted.unwrap());
+
+    target.send_replace(after.local_addr().unwrap());
+    let mut stream = dialled.open_uni().await.unwrap();
+    stream.write_all(&[7; 100]).await.unwrap();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), dialled.closed()).await;
+    assert_eq!(ended.unwrap(), ConnectionError::Reset);
+    carrying.abort();
 }
 
 #[tokio::test]
