@@ -15,10 +15,7 @@ fn every_corpus_is_replayed() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     folders.sort_unstable();
-    let mut names: Vec<_> = fuzz::TARGETS
-        .iter()
-        .map(|(name, _)| *name)
-        .collect();
+    let mut names: Vec<_> = fuzz::TARGETS.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     assert_eq!(
         folders, names,

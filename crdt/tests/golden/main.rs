@@ -69,8 +69,8 @@ fn member() -> Member {
         Stamp::default(),
     );
     for (_, body) in bodies::samples() {
-        let entry = log.append(FIRST_MS, &body).unwrap();
-        apply(&mut member, entry.id, entry.stamp, &body).unwrap();
+        let entry = log.append(FIRST_MS, &body).expect("a sample fits an entry");
+        apply(&mut member, entry.id, entry.stamp, &body).expect("samples are small");
     }
     member.shown = Shown {
         name: "Анна К.".to_owned(),

@@ -147,6 +147,7 @@ fn a_sale_is_small() {
          entries in a frame of {} B: {sent} B each",
         frame.len()
     );
+    println!("{figures}");
     assert!(
         plain <= ENTRY_BYTES_MAX && average <= ENTRY_BYTES_MAX,
         "{figures}"
