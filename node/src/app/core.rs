@@ -109,18 +109,15 @@ impl Core {
             None,
             PUBLICATIONS_KEPT.saturating_mul(2),
         )?;
-        let mut rules = None;
-        for (_, bytes) in publications.iter().rev() {
+        self.in_force.clear_rules();
+        let at_ms = self.writing.log.tip().stamp.ms();
+        for (_, bytes) in &publications {
             let signed: SignedPublication = super::records::decode(bytes)?;
             match Rules::compile(&signed.publication) {
-                Ok(compiled) => {
-                    rules = Some(Arc::new(compiled));
-                    break;
-                }
+                Ok(rules) => self.in_force.take_rules(rules, at_ms),
                 Err(error) => tracing::warn!(%error, "a stored publication cannot be run"),
             }
         }
-        self.in_force.set_rules(rules);
         let directory = self.rows.read(Table::Directory, keys::DIRECTORY)?;
         self.in_force
             .set_directory(directory.map(|store| Arc::new(Directory::new(store))));
@@ -255,6 +252,7 @@ impl Core {
         self.mark_clock(now_ms)?;
         // Time never runs backwards for what it decides, whatever the wall says.
         let at_ms = now_ms.max(self.writing.log.tip().stamp.ms());
+        self.in_force.promote(at_ms);
         match request {
             Request::Till(call, action) => self.till(&call, *action, at_ms).map(Some),
             Request::Hub(news) => self.news(*news, now_ms, at_ms).map(|()| None),

@@ -187,7 +187,7 @@ impl App {
             publication: self
                 .0
                 .in_force
-                .rules()
+                .newest()
                 .map_or(0, |rules| rules.programme.number()),
             directory: self
                 .0

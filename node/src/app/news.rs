@@ -31,7 +31,7 @@ impl Core {
             News::Feed(batch) => self.feed(batch),
             News::Member(state) => self.one_member(state),
             News::Blocks(orders) => self.blocks(orders),
-            News::Publication(publication) => self.publication(&publication),
+            News::Publication(publication) => self.publication(&publication, at_ms),
             News::Directory(directory) => self.new_directory(directory),
             News::Durable {
                 incarnation,
@@ -186,14 +186,14 @@ impl Core {
         Ok(())
     }
 
-    fn publication(&mut self, signed: &SignedPublication) -> Result<(), AppError> {
+    fn publication(&mut self, signed: &SignedPublication, at_ms: u64) -> Result<(), AppError> {
         signed.verify(&self.identity.hub)?;
         let publication = &signed.publication;
         if publication.programme != self.identity.programme {
             return Err(AppError::Foreign);
         }
         let rules = Rules::compile(publication)?;
-        let present = self.in_force.rules().map(|rules| rules.programme.number());
+        let present = self.in_force.newest().map(|rules| rules.programme.number());
         match present {
             Some(number) if publication.number < number => return Err(AppError::OutOfOrder),
             Some(number) if publication.number == number => return Ok(()),
@@ -206,7 +206,7 @@ impl Core {
         for (key, _) in kept.into_iter().take(surplus) {
             self.rows.delete(Table::Publications, key);
         }
-        self.in_force.set_rules(Some(Arc::new(rules)));
+        self.in_force.take_rules(rules, at_ms);
         Ok(())
     }
 

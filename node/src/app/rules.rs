@@ -20,6 +20,8 @@ const DAY_MS: u64 = 86_400_000;
 pub struct Rules {
     /// The compiled rules.
     pub programme: Programme,
+    /// Wall time in milliseconds from which it counts.
+    pub valid_from_ms: u64,
     zone: TimeZone,
 }
 
@@ -27,7 +29,11 @@ impl Rules {
     pub(super) fn compile(publication: &Publication) -> Result<Self, CompileError> {
         let programme = Programme::compile(publication)?;
         let zone = TimeZone::get(&programme.rules().time_zone).unwrap_or(TimeZone::UTC);
-        Ok(Self { programme, zone })
+        Ok(Self {
+            programme,
+            valid_from_ms: publication.valid_from_ms,
+            zone,
+        })
     }
 
     /// A wall time, with the offset of the programme's calendar.
@@ -125,6 +131,7 @@ impl Blocks {
 #[derive(Debug, Default)]
 pub struct InForce {
     rules: RwLock<Option<Arc<Rules>>>,
+    upcoming: RwLock<Option<Arc<Rules>>>,
     directory: RwLock<Option<Arc<Directory>>>,
     blocks: RwLock<Blocks>,
 }
@@ -133,6 +140,11 @@ impl InForce {
     /// The rules; none before the first publication came.
     pub fn rules(&self) -> Option<Arc<Rules>> {
         read(&self.rules).clone()
+    }
+
+    /// The newest rules that are here, in force or not yet.
+    pub fn newest(&self) -> Option<Arc<Rules>> {
+        read(&self.upcoming).clone().or_else(|| self.rules())
     }
 
     /// The directory; none before it came.
@@ -145,8 +157,33 @@ impl InForce {
         read(&self.blocks)
     }
 
-    pub(super) fn set_rules(&self, rules: Option<Arc<Rules>>) {
-        write(&self.rules, rules);
+    pub(super) fn clear_rules(&self) {
+        write(&self.rules, None);
+        write(&self.upcoming, None);
+    }
+
+    /// Takes rules that are newer than all before: at once, or when their time comes. The first ones count at once.
+    pub(super) fn take_rules(&self, rules: Rules, at_ms: u64) {
+        let rules = Some(Arc::new(rules));
+        let waits = rules
+            .as_ref()
+            .is_some_and(|rules| rules.valid_from_ms > at_ms);
+        if waits && self.rules().is_some() {
+            write(&self.upcoming, rules);
+        } else {
+            write(&self.rules, rules);
+            write(&self.upcoming, None);
+        }
+    }
+
+    /// Puts rules in force whose time has come.
+    pub(super) fn promote(&self, at_ms: u64) {
+        let due = |rules: &Arc<Rules>| rules.valid_from_ms <= at_ms;
+        let upcoming = read(&self.upcoming).clone().filter(due);
+        if upcoming.is_some() {
+            write(&self.rules, upcoming);
+            write(&self.upcoming, None);
+        }
     }
 
     pub(super) fn set_directory(&self, directory: Option<Arc<Directory>>) {

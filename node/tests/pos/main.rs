@@ -1,0 +1,9 @@
+//! The node as tills see it: a real store, a real router, and a hub that answers as it is told.
+
+mod common;
+mod contract;
+mod faults;
+mod members;
+mod redemption;
+mod replica;
+mod sales;

@@ -1,0 +1,148 @@
+//! Members: joining, being found, cards, blocks, gifts, consents, write-offs.
+
+use kopilka_node::app::{AppError, News};
+use serde_json::{Value, json};
+
+use crate::common::{Node, order, sale};
+
+const CARD: &str = "79927398713";
+const OTHER_CARD: &str = "4111111111111111";
+
+async fn identify(node: &Node, kind: &str, value: &str) -> (u16, Value) {
+    let body = json!({ "kind": kind, "value": value });
+    node.call("POST", "/v1/identify", "-", body).await
+}
+
+#[tokio::test]
+async fn a_new_member_is_found_by_card_and_phone() {
+    let node = Node::start().await;
+    let questionnaire = json!({ "given_name": "Анна", "family_name": "Петрова", "phone": "8 916 123-45-67", "birth_date": "1990-05-17" });
+    let body = json!({ "cashier": "c7", "card_number": CARD, "questionnaire": questionnaire, "consents": [] });
+    let (status, refused) = node.call("POST", "/v1/members", "1", body).await;
+    assert_eq!((status, &refused["code"]), (422, &"consent_missing".into()));
+    let body = json!({ "cashier": "c7", "card_number": CARD, "questionnaire": questionnaire, "consents": ["personal_data", "sms"] });
+    let (status, enrolled) = node.call("POST", "/v1/members", "1", body.clone()).await;
+    assert_eq!(status, 201, "{enrolled}");
+    let member = &enrolled["member_id"];
+
+    let (_, by_card) = identify(&node, "card", CARD).await;
+    let (_, by_phone) = identify(&node, "phone", "+7 (916) 123-45-67").await;
+    assert_eq!(&by_card["member"]["member_id"], member);
+    assert_eq!(by_card["member"], by_phone["member"]);
+    assert!(by_card["card"].is_string() && by_phone["card"].is_null());
+    assert_eq!(by_card["member"]["name"], "Анна П.");
+    assert_eq!(by_card["member"]["phone"], "+7 *** ***-45-67");
+    assert_eq!(
+        by_card["member"]["consents"],
+        json!({ "personal_data": true, "sms": true })
+    );
+    assert_eq!(identify(&node, "card", OTHER_CARD).await.0, 404);
+    assert_eq!(identify(&node, "card", "79927398710").await.0, 422);
+    let (status, taken) = node.call("POST", "/v1/members", "2", body).await;
+    assert_eq!((status, &taken["code"]), (409, &"identifier_taken".into()));
+}
+
+#[tokio::test]
+async fn a_blocked_card_is_refused_until_it_is_released() {
+    let node = Node::start().await;
+    let member = node.enrol(CARD).await;
+    let (_, shown) = identify(&node, "card", CARD).await;
+    let mut purchase = sale(&member, 1, 10_000);
+    purchase["card"] = shown["card"].clone();
+    node.hear(News::Blocks(vec![order(2, CARD, true)])).await;
+    let mut forged = order(3, CARD, false);
+    forged.order.number = 4;
+    let heard = node.app.hear(News::Blocks(vec![forged])).await;
+    assert!(matches!(heard, Err(AppError::Signature(_))));
+    node.hear(News::Blocks(vec![order(1, CARD, false)])).await;
+
+    let node = node.restart();
+    let quote = json!({ "member_id": member, "lines": purchase["lines"] });
+    for (status, refused) in [
+        identify(&node, "card", CARD).await,
+        node.call("POST", "/v1/purchases", "1", purchase.clone())
+            .await,
+        node.call("POST", "/v1/quotes", "-", quote).await,
+    ] {
+        assert_eq!((status, &refused["code"]), (409, &"card_blocked".into()));
+        assert!(refused["detail"].as_str().unwrap().contains("lost"));
+    }
+    node.hear(News::Blocks(vec![order(3, CARD, false)])).await;
+    let (status, sold) = node.call("POST", "/v1/purchases", "1", purchase).await;
+    assert_eq!(status, 201, "{sold}");
+}
+
+#[tokio::test]
+async fn cards_are_bound_replaced_activated_and_closed() {
+    let node = Node::start().await;
+    let member = node.enrol(CARD).await;
+    let (_, shown) = identify(&node, "card", CARD).await;
+    let cards = format!("/v1/members/{member}/cards");
+    let body = json!({ "cashier": "c7", "identifier": { "kind": "card", "value": OTHER_CARD }, "kind": "pensioner", "inactive": true, "replaces": shown["card"] });
+    let (status, bound) = node.call("POST", &cards, "1", body).await;
+    assert_eq!(status, 200, "{bound}");
+    let (_, view) = node.get(&format!("/v1/members/{member}")).await;
+    let state_of = |tail: &str| {
+        let cards = view["cards"].as_array().unwrap();
+        let card = cards.iter().find(|card| card["tail"] == tail).unwrap();
+        (card["kind"].clone(), card["state"].clone())
+    };
+    assert_eq!(state_of("8713"), ("standard".into(), "replaced".into()));
+    assert_eq!(state_of("1111"), ("pensioner".into(), "issued".into()));
+
+    let body = json!({ "cashier": "c7", "number": OTHER_CARD });
+    let verb = async |verb: &str, key: &str| {
+        node.call("POST", &format!("/v1/cards/{verb}"), key, body.clone())
+            .await
+    };
+    assert_eq!(verb("activate", "2").await.0, 200);
+    let (status, again) = verb("activate", "3").await;
+    assert_eq!((status, &again["operation_id"]), (200, &Value::Null));
+    assert_eq!(verb("close", "4").await.0, 200);
+    let (status, refused) = verb("activate", "5").await;
+    assert_eq!((status, &refused["code"]), (409, &"card_not_active".into()));
+}
+
+#[tokio::test]
+async fn gifts_consents_profile_and_write_offs_are_recorded() {
+    let node = Node::start().await;
+    let member = node.enrol(CARD).await;
+    let path = |tail: &str| format!("/v1/members/{member}/{tail}");
+    let gift = |count: i32| json!({ "cashier": "c7", "code": "mug", "count": count });
+    assert_eq!(node.call("POST", &path("gifts"), "1", gift(2)).await.0, 200);
+    let (status, short) = node.call("POST", &path("gifts"), "2", gift(-3)).await;
+    assert_eq!((status, &short["code"]), (409, &"gifts_short".into()));
+    assert_eq!(
+        node.call("POST", &path("gifts"), "3", gift(-1)).await.0,
+        200
+    );
+
+    let profile = json!({ "cashier": "c7", "questionnaire": { "given_name": "Олег" } });
+    let (status, refused) = node
+        .call("PATCH", &path("profile"), "4", profile.clone())
+        .await;
+    assert_eq!((status, &refused["code"]), (422, &"consent_missing".into()));
+    let given = json!({ "cashier": "c7", "given": true });
+    let consent = path("consents/personal_data");
+    assert_eq!(node.call("PUT", &consent, "5", given).await.0, 200);
+    assert_eq!(
+        node.call("PATCH", &path("profile"), "6", profile).await.0,
+        200
+    );
+
+    let write_off = |amount: i64| json!({ "cashier": "c7", "amount": amount, "reason": "приз" });
+    let (status, body) = node
+        .call("POST", &path("write-offs"), "7", write_off(5_000))
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let (status, body) = node
+        .call("POST", &path("write-offs"), "8", write_off(20_001))
+        .await;
+    assert_eq!((status, &body["code"]), (409, &"balance_short".into()));
+    let (_, view) = node.get(&path("")[..].trim_end_matches('/')).await;
+    assert_eq!(view["gifts"], json!({ "mug": 1 }));
+    assert_eq!(view["name"], "Олег");
+    assert_eq!(view["balances"][0]["spendable"], 20_000);
+    let (_, message) = node.get(&path("message")).await;
+    assert_eq!(message["ru"], "Начислено баллов: 0. Баланс: 200.");
+}
