@@ -159,6 +159,14 @@ impl App {
         Ok(self.0.writer.stop()?)
     }
 
+    /// Gives space that the store no longer uses back to the file system. Blocks; everything else waits meanwhile.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn compact(&self) -> Result<(), AppError> {
+        Ok(self.0.engine.compact()?)
+    }
+
     /// The first message of a session with the hub.
     ///
     /// # Errors

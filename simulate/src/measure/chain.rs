@@ -7,9 +7,9 @@ use anyhow::Context;
 use ed25519_dalek::SigningKey;
 use kopilka_crdt::clock::Day;
 use kopilka_crdt::identifier::LookupKey;
-use kopilka_crdt::ids::{AccountId, Incarnation, NodeId, PartnerId, ProgrammeId, StoreId, TillId};
-use kopilka_crdt::rulebook::model::{AccountRules, RuleBook, Text};
+use kopilka_crdt::ids::{AccountId, Incarnation, NodeId, PartnerId, ProgrammeId, StoreId};
 use kopilka_crdt::rulebook::Publication;
+use kopilka_crdt::rulebook::model::{AccountRules, RuleBook, Text};
 use kopilka_hub::app::Hub;
 use kopilka_hub::app::action::Actor;
 use kopilka_hub::app::catalogue::stores::{self, NewStore};
@@ -41,9 +41,7 @@ pub struct Chain {
     pub partner: PartnerId,
     /// The store.
     pub store: StoreId,
-    /// The store's till.
-    pub till: TillId,
-    /// The till's token.
+    /// The token of the store's till.
     pub token: String,
     /// The programme's secret for look-ups.
     pub lookup: LookupKey,
@@ -94,7 +92,6 @@ impl Chain {
             programme: programme.id,
             partner: partner.id,
             store: store.id,
-            till: till.till.id,
             token: till.token,
             lookup: programme.lookup_key,
         };

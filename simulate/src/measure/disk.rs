@@ -14,7 +14,9 @@ use kopilka_shell::serve::HttpServer;
 use kopilka_shell::shutdown::{self, ShutdownTrigger};
 
 use super::echo::Apart;
-use super::figures::{Figure, Table as Figures, grouped, median, nanos, quantile, rate, time, times, within};
+use super::figures::{
+    Figure, Table as Figures, grouped, median, nanos, quantile, rate, time, times, within,
+};
 use super::load::{self, Observed};
 use super::local::{LocalNode, TOKEN};
 use super::{Bench, progress};
@@ -213,7 +215,9 @@ impl Rounds {
                 let figure = Figure::new(what, measured).limit(beside, times(many, one_rate));
                 figures.push(if tills == 64 {
                     let met = many >= one_rate.saturating_mul(GROUPED_TIMES);
-                    figure.target("≥ 8 × the one-till rate", met).obstacle(GROUPING)
+                    figure
+                        .target("≥ 8 × the one-till rate", met)
+                        .obstacle(GROUPING)
                 } else {
                     figure
                 });

@@ -42,7 +42,9 @@ impl Drop for Apart {
 
 /// A server that answers every request with a body of so many bytes.
 pub async fn start(apart: &Apart, body_bytes: usize) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.into_std()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await?
+        .into_std()?;
     let address = listener.local_addr()?;
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {body_bytes}\r\n\r\n{}",

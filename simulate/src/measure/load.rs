@@ -31,7 +31,10 @@ pub struct Observed {
 impl Observed {
     /// The middle latency and the one that one in a hundred exceeds, nanoseconds.
     pub fn quantiles(&mut self) -> (u64, u64) {
-        (quantile(&mut self.latencies, 500), quantile(&mut self.latencies, 990))
+        (
+            quantile(&mut self.latencies, 500),
+            quantile(&mut self.latencies, 990),
+        )
     }
 
     /// How many answers came.
@@ -75,7 +78,9 @@ impl Connection {
     }
 
     async fn read_more(&mut self) -> anyhow::Result<()> {
-        if self.answer.len() > ANSWER_BYTES_MAX || self.stream.read_buf(&mut self.answer).await? == 0 {
+        if self.answer.len() > ANSWER_BYTES_MAX
+            || self.stream.read_buf(&mut self.answer).await? == 0
+        {
             bail!("the answer ended early, or does not end");
         }
         Ok(())
@@ -110,7 +115,8 @@ pub async fn run(
                 let requests: Vec<_> = (0..each).map(|number| script(till, number)).collect();
                 gate.wait().await;
                 let started = Instant::now();
-                let latencies = ask_all(&mut connection, &requests, stagger(pace, till, tills), pace).await?;
+                let latencies =
+                    ask_all(&mut connection, &requests, stagger(pace, till, tills), pace).await?;
                 anyhow::Ok((latencies, started, Instant::now()))
             })
         })
@@ -132,7 +138,8 @@ pub async fn run(
 
 /// Spreads the tills over one interval.
 fn stagger(pace: Option<Duration>, till: u64, tills: u64) -> Duration {
-    let share = |pace: Duration| Duration::from_nanos(nanos(pace).saturating_mul(till) / tills.max(1));
+    let share =
+        |pace: Duration| Duration::from_nanos(nanos(pace).saturating_mul(till) / tills.max(1));
     pace.map_or(Duration::ZERO, share)
 }
 
@@ -168,7 +175,10 @@ pub fn head_end(answer: &[u8]) -> Option<usize> {
 /// The status and the length of the body.
 fn parse_head(head: &[u8]) -> anyhow::Result<(u16, usize)> {
     let text = std::str::from_utf8(head).context("the answer's head is text")?;
-    let status = text.get(9..12).context("a status line has a status")?.parse()?;
+    let status = text
+        .get(9..12)
+        .context("a status line has a status")?
+        .parse()?;
     Ok((status, content_length(text)?))
 }
 
@@ -176,7 +186,8 @@ fn parse_head(head: &[u8]) -> anyhow::Result<(u16, usize)> {
 pub fn content_length(head: &str) -> anyhow::Result<usize> {
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse())
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse())
     });
     Ok(length.transpose()?.unwrap_or(0))
 }
@@ -190,7 +201,10 @@ mod tests {
         let head = b"HTTP/1.1 201 Created\r\nContent-Length: 17\r\n\r\n";
         assert_eq!(head_end(head), Some(head.len()));
         assert_eq!(parse_head(head).unwrap(), (201, 17));
-        assert_eq!(parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(), (204, 0));
+        assert_eq!(
+            parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(),
+            (204, 0)
+        );
         assert!(parse_head(b"HTTP/1.1").is_err());
     }
 }

@@ -62,8 +62,11 @@ impl LocalNode {
         let lookup = LookupKey(clock::random_bytes());
         app.hear(News::Directory(directory(&lookup))).await?;
         let publication = Publication::new(PROGRAMME, 1, 0, &rule_book());
-        app.hear(News::Publication(SignedPublication::sign(&hub, publication)))
-            .await?;
+        app.hear(News::Publication(SignedPublication::sign(
+            &hub,
+            publication,
+        )))
+        .await?;
         let today = app.moment()?.today();
         let positions = vec![0];
         app.hear(News::SnapshotBegins { positions }).await?;
@@ -114,7 +117,11 @@ impl LocalNode {
     }
 
     /// Sales for so many tills, all waiting to be confirmed.
-    pub async fn held(self: &Arc<Self>, tills: u64, each: u64) -> anyhow::Result<Vec<Vec<PurchaseId>>> {
+    pub async fn held(
+        self: &Arc<Self>,
+        tills: u64,
+        each: u64,
+    ) -> anyhow::Result<Vec<Vec<PurchaseId>>> {
         let tasks: Vec<_> = (0..tills)
             .map(|_| {
                 let node = Arc::clone(self);

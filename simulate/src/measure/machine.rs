@@ -8,11 +8,25 @@ pub fn describe(folder: &Path) -> Vec<(&'static str, String)> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     vec![
         ("Processor", format!("{} × {}", cores, processor())),
-        ("Memory", field("/proc/meminfo", "MemTotal").unwrap_or_else(unknown)),
+        (
+            "Memory",
+            field("/proc/meminfo", "MemTotal").unwrap_or_else(unknown),
+        ),
         ("Kernel", read("/proc/sys/kernel/osrelease")),
         ("File system of the data", file_system(folder)),
-        ("UDP receive buffer allowed", format!("{} bytes", read("/proc/sys/net/core/rmem_max"))),
-        ("Build", if cfg!(debug_assertions) { "debug: these figures mean little" } else { "release" }.to_owned()),
+        (
+            "UDP receive buffer allowed",
+            format!("{} bytes", read("/proc/sys/net/core/rmem_max")),
+        ),
+        (
+            "Build",
+            if cfg!(debug_assertions) {
+                "debug: these figures mean little"
+            } else {
+                "release"
+            }
+            .to_owned(),
+        ),
     ]
 }
 

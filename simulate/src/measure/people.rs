@@ -46,7 +46,8 @@ pub fn id(number: u64) -> MemberId {
 
 /// The number on the member's card.
 pub fn card(number: u64) -> CardNumber {
-    CardNumber::from_body(&format!("2200{number:011}")).expect("15 digits are the body of a card number")
+    CardNumber::from_body(&format!("2200{number:011}"))
+        .expect("15 digits are the body of a card number")
 }
 
 fn phone(number: u64) -> Identifier {
@@ -76,7 +77,9 @@ pub fn person(number: u64, lookup: &LookupKey, today: Day) -> Person {
     };
     member.cards.insert(card_hash.tag(), shown);
     for place in 1..=ACCOUNTS {
-        member.accounts.insert(AccountId(place), account(number, place, today));
+        member
+            .accounts
+            .insert(AccountId(place), account(number, place, today));
     }
     Person {
         id: id(number),
@@ -103,7 +106,13 @@ fn account(number: u64, place: u16, today: Day) -> Account {
         ..Lot::default()
     };
     let mut account = Account::default();
-    account.lots.insert(LotId { operation, index: 0 }, lot);
+    account.lots.insert(
+        LotId {
+            operation,
+            index: 0,
+        },
+        lot,
+    );
     account
 }
 

@@ -41,7 +41,10 @@ pub fn locate() -> anyhow::Result<PathBuf> {
         }
     }
     if !program.is_file() {
-        bail!("{} is not there: build kopilka-node first", program.display());
+        bail!(
+            "{} is not there: build kopilka-node first",
+            program.display()
+        );
     }
     Ok(program)
 }
@@ -51,7 +54,10 @@ impl NodeProcess {
     pub fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = folder.join("node.log");
-        let output = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
+        let output = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)?;
         let child = Command::new(program)
             .arg("run")
             .arg("--data-dir")
@@ -63,7 +69,11 @@ impl NodeProcess {
             .stderr(output)
             .spawn()
             .context("cannot start kopilka-node")?;
-        Ok(Self { child, address, log })
+        Ok(Self {
+            child,
+            address,
+            log,
+        })
     }
 
     /// Its process number.
@@ -81,7 +91,10 @@ impl NodeProcess {
     pub async fn whole(&mut self, token: &str) -> anyhow::Result<()> {
         let has_feed = |status: u16, body: &[u8]| {
             let standing: Value = serde_json::from_slice(body).unwrap_or_default();
-            status == 200 && standing["feed"].as_array().is_some_and(|feed| !feed.is_empty())
+            status == 200
+                && standing["feed"]
+                    .as_array()
+                    .is_some_and(|feed| !feed.is_empty())
         };
         self.wait_for("/v1/sync", token, has_feed).await
     }
