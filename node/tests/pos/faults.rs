@@ -97,9 +97,12 @@ async fn a_clock_that_jumps_is_marked_once_and_selling_goes_on() {
     assert_eq!(node.get("/v1/sync").await.1["clock_trusted"], true);
     let marks: Vec<bool> = bodies(&node)
         .iter()
-        .filter_map(|body| match body {
-            Body::ClockMark(mark) => Some(mark.trusted),
-            _ => None,
+        .filter_map(|body| {
+            if let Body::ClockMark(mark) = body {
+                Some(mark.trusted)
+            } else {
+                None
+            }
         })
         .collect();
     assert_eq!(marks, [false, true, false, true]);

@@ -1,5 +1,7 @@
 //! The node as tills see it: a real store, a real router, and a hub that answers as it is told.
 
+#![cfg(test)]
+
 mod common;
 mod contract;
 mod faults;

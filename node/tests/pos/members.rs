@@ -139,7 +139,7 @@ async fn gifts_consents_profile_and_write_offs_are_recorded() {
         .call("POST", &path("write-offs"), "8", write_off(20_001))
         .await;
     assert_eq!((status, &body["code"]), (409, &"balance_short".into()));
-    let (_, view) = node.get(&path("")[..].trim_end_matches('/')).await;
+    let (_, view) = node.get(path("").trim_end_matches('/')).await;
     assert_eq!(view["gifts"], json!({ "mug": 1 }));
     assert_eq!(view["name"], "Олег");
     assert_eq!(view["balances"][0]["spendable"], 20_000);
