@@ -1,5 +1,7 @@
 //! One suite for every engine of the hub's store.
 
+#![cfg(test)]
+
 mod decide;
 mod entities;
 mod feed;

@@ -260,3 +260,58 @@ impl Store for Sqlite {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kopilka_crdt::member::Member;
+
+    use super::*;
+    use crate::store::{Changes, Rows};
+
+    const PROGRAMME: ProgrammeId = ProgrammeId(1);
+    const LOG: (NodeId, Incarnation) = (NodeId(1), Incarnation(1));
+
+    async fn put(store: &Sqlite, ids: std::ops::Range<u64>) -> Result<(), StoreError> {
+        let ids: Vec<MemberId> = ids.map(MemberId).collect();
+        let keys = Keys {
+            programme: PROGRAMME.0,
+            members: ids.clone(),
+            ..Keys::default()
+        };
+        let mut decision = |_: &Rows| Changes {
+            members: ids
+                .iter()
+                .map(|id| (*id, (Member::default(), None)))
+                .collect(),
+            ..Changes::default()
+        };
+        store.decide(&keys, &mut decision).await
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("hub.db")).unwrap();
+        put(&store, 0..1).await.unwrap();
+        let pages_in_use = |connection: &Connection| -> u32 {
+            connection
+                .pragma_query_value(None, "page_count", |row| row.get(0))
+                .unwrap()
+        };
+        let limit = |connection: &Connection, pages: u32| {
+            connection
+                .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+                .unwrap();
+        };
+        {
+            let writer = store.writer.lock().await;
+            limit(&writer, pages_in_use(&writer));
+        }
+        let outcome = put(&store, 1..5_000).await;
+        assert!(matches!(outcome, Err(StoreError::Full)), "{outcome:?}");
+        let page = store.feed(PROGRAMME, 0, 0, 9, LOG).await.unwrap();
+        assert_eq!((page.members.len(), page.head), (1, 1));
+        limit(&*store.writer.lock().await, u32::MAX);
+        put(&store, 1..5_000).await.unwrap();
+    }
+}
