@@ -19,5 +19,3 @@ pub const SNAPSHOT_MEMBERS_MAX: usize = 4_096;
 pub const SNAPSHOT_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most block orders in one batch.
 pub const BLOCK_ORDERS_MAX: usize = 256;
-/// Frames that a session holds for its shell to send.
-pub const OUTBOX_FRAMES_MAX: usize = 1_024;

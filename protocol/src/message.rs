@@ -5,7 +5,6 @@
 //! unidirectional streams for a session, each led by a [`Channel`] frame: block orders ([`BlockBatch`]) with the
 //! highest priority, and the feed ([`FeedMessage`]).
 
-use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::{
@@ -133,13 +132,6 @@ pub enum HubMessage {
         tip: Tip,
         /// What was found.
         verdicts: Vec<VerdictNote>,
-    },
-    /// Give back what is left of these allowances: the member stands at another till.
-    Recall {
-        /// Whose.
-        member: MemberId,
-        /// Which.
-        allowances: Vec<AllowanceRef>,
     },
     /// Begin a new incarnation; see [`Renewal`].
     Renew(Renewal),

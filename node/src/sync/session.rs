@@ -140,9 +140,6 @@ impl Session<'_> {
                         })
                         .await?;
                 }
-                DialerOutput::Recall { member, allowances } => {
-                    self.app.hear(News::Recall { member, allowances }).await?;
-                }
                 DialerOutput::Renew(renewal) => return self.renew(renewal).await.map(Some),
                 DialerOutput::Close(refusal) => return Err(SessionError::Refused(refusal)),
             }

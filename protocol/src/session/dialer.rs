@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::ids::{Incarnation, MemberId};
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::sealed::MemberKey;
@@ -43,13 +42,6 @@ pub enum DialerOutput {
         tip: Tip,
         /// What it found.
         verdicts: Vec<VerdictNote>,
-    },
-    /// Give these allowances back.
-    Recall {
-        /// Whose.
-        member: MemberId,
-        /// Which.
-        allowances: Vec<AllowanceRef>,
     },
     /// Begin the next incarnation on disk, then dial again.
     Renew(Renewal),
@@ -161,16 +153,9 @@ impl Dialer {
                 self.durable(incarnation, tip, verdicts);
             }
             (State::Open, Ok(HubMessage::SendBranch)) => self.branch(),
-            (State::Open, Ok(HubMessage::Recall { member, allowances })) => {
-                self.outputs
-                    .push_back(DialerOutput::Recall { member, allowances });
-            }
             (State::Open | State::Branching, Ok(HubMessage::Renew(renewal))) => self.renew(renewal),
             // What the hub sent before it knew of the branch.
-            (
-                State::Branching,
-                Ok(HubMessage::Recall { .. } | HubMessage::Durable { .. } | HubMessage::SendBranch),
-            ) => {}
+            (State::Branching, Ok(HubMessage::Durable { .. } | HubMessage::SendBranch)) => {}
             (State::Greeting { .. } | State::Open | State::Branching, Ok(_)) => {
                 self.close(Refusal::Unexpected)
             }

@@ -1,12 +1,11 @@
 //! The hub's side of a session: judges how the node's log stands, passes runs on for intake, and says what is durable.
 //!
 //! Call order: [`standing`] from what the store knows, [`Listener::new`] with it, then `handle_frame` for each frame
-//! of the session stream, and `handle_durable`, `handle_recall`, `handle_diverged`, `handle_renewal`, `handle_refusal`
+//! of the session stream, and `handle_durable`, `handle_diverged`, `handle_renewal`, `handle_refusal`
 //! as the shell learns of them.
 
 use std::collections::VecDeque;
 
-use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::sealed::MemberKey;
@@ -216,13 +215,6 @@ impl Listener {
     pub fn handle_renewal(&mut self, renewal: Renewal) {
         self.state = State::Over;
         self.send(&HubMessage::Renew(renewal));
-    }
-
-    /// Allowances are wanted back.
-    pub fn handle_recall(&mut self, member: MemberId, allowances: Vec<AllowanceRef>) {
-        if self.state == State::Open {
-            self.send(&HubMessage::Recall { member, allowances });
-        }
     }
 
     /// The session ends.

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use kopilka_crdt::allowance::AllowanceRef;
-use kopilka_crdt::ids::{AccountId, Incarnation, LotId, MemberId, ProgrammeId, StoreId};
+use kopilka_crdt::ids::{AccountId, Incarnation, MemberId, ProgrammeId, StoreId};
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::Verdict;
@@ -48,7 +47,9 @@ where
 {
     Sample {
         name,
-        bytes: codec::encode(&value).expect("a small message fits a frame"),
+        // Unpacked: what zstd makes of a body may change with its version.
+        bytes: postcard::to_extend(&value, vec![codec::FRAME_PLAIN])
+            .expect("a message is plain data"),
         variants,
         assert_reads: Box::new(move |bytes| {
             assert_eq!(codec::decode::<T>(bytes).as_ref(), Ok(&value), "{name}");
@@ -171,10 +172,9 @@ fn hub_messages() -> Vec<Sample> {
         let variants = match value {
             HubMessage::Welcome(_)
             | HubMessage::Durable { .. }
-            | HubMessage::Recall { .. }
             | HubMessage::Renew(_)
             | HubMessage::Refused(_)
-            | HubMessage::SendBranch => 6,
+            | HubMessage::SendBranch => 5,
         };
         sample(name, variants, value)
     };
@@ -215,14 +215,6 @@ fn hub_messages() -> Vec<Sample> {
         tip,
         verdicts: (1..).zip(verdicts).map(note).collect(),
     };
-    let earned = AllowanceRef::Earned(LotId {
-        operation: operation(9),
-        index: 1,
-    });
-    let recall = HubMessage::Recall {
-        member: MemberId(77),
-        allowances: vec![AllowanceRef::Granted(3), earned],
-    };
     vec![
         message("hub.welcome_continue", welcome(Standing::Continue(tip))),
         message("hub.welcome_diverged", welcome(Standing::Diverged)),
@@ -231,7 +223,6 @@ fn hub_messages() -> Vec<Sample> {
             welcome(Standing::Behind(renewal(None))),
         ),
         message("hub.durable", durable),
-        message("hub.recall", recall),
         message("hub.renew", HubMessage::Renew(renewal(Some(adopted)))),
         message("hub.refused", HubMessage::Refused(Refusal::Frozen)),
         message("hub.send_branch", HubMessage::SendBranch),
