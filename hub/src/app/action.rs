@@ -35,7 +35,7 @@ impl Actor {
         &self,
         at_ms: u64,
         action: &str,
-        subject: impl ToString,
+        subject: impl ToString + Copy,
         details: &Value,
     ) -> AuditRow {
         AuditRow {
@@ -94,7 +94,7 @@ impl From<AmountError> for ActionError {
 
 impl ActionError {
     /// [`Self::NotFound`] from an identifier of any kind.
-    pub fn not_found(kind: &'static str, id: impl ToString) -> Self {
+    pub fn not_found(kind: &'static str, id: impl ToString + Copy) -> Self {
         Self::NotFound {
             kind,
             id: id.to_string(),
@@ -102,7 +102,7 @@ impl ActionError {
     }
 
     /// [`Self::Invalid`] from any reason.
-    pub fn invalid(field: &'static str, reason: impl ToString) -> Self {
+    pub fn invalid(field: &'static str, reason: impl ToString + Copy) -> Self {
         Self::Invalid {
             field,
             reason: reason.to_string(),
@@ -119,7 +119,7 @@ pub fn text(field: &'static str, text: &str, bytes_max: usize) -> Result<String,
     if trimmed.len() > bytes_max {
         return Err(ActionError::invalid(
             field,
-            format!("takes at most {bytes_max} bytes"),
+            &format!("takes at most {bytes_max} bytes"),
         ));
     }
     Ok(trimmed.to_owned())

@@ -146,7 +146,7 @@ async fn try_order(
         }
         let details = json!({ "number": order.number, "reason": order.reason });
         let subject = owner.map_or_else(|| "card".to_owned(), |id| id.to_string());
-        changes.audit = Some(actor.audit(order.at_ms, action, subject, &details));
+        changes.audit = Some(actor.audit(order.at_ms, action, &subject, &details));
         let signed = SignedBlockOrder::sign(&hub.key, order);
         changes.blocks.push(BlockRow {
             number: signed.order.number,
@@ -218,7 +218,7 @@ async fn card_hash(
                 ))),
                 (None, _) => Err(ActionError::not_found(
                     "card",
-                    format!("…{tail:04} of {id}"),
+                    &format!("…{tail:04} of {id}"),
                 )),
             }
         }

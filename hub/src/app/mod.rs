@@ -33,6 +33,9 @@ use entities::{Kept, PublicationEntity, unhex};
 /// Publications that a process keeps compiled.
 const PROGRAMMES_CACHED_MAX: usize = 256;
 
+/// Publications made ready to decide with.
+type Compiled = BTreeMap<(ProgrammeId, u32), Arc<Programme>>;
+
 /// One hub process: the store, the hub's key, and caches that any other process could build.
 #[derive(Clone)]
 pub struct Hub {
@@ -42,7 +45,7 @@ pub struct Hub {
     pub key: Arc<SigningKey>,
     /// Wall clock, milliseconds since 1970.
     pub clock: fn() -> u64,
-    programmes: Arc<RwLock<BTreeMap<(ProgrammeId, u32), Arc<Programme>>>>,
+    programmes: Arc<RwLock<Compiled>>,
     news: watch::Sender<Heads>,
 }
 

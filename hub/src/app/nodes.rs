@@ -49,7 +49,7 @@ pub async fn issue_code(
 ) -> Result<IssuedCode, ActionError> {
     if !(1..=CODE_LIFE_HOURS_MAX).contains(&life_hours) {
         let reason = format!("a code lives for 1 to {CODE_LIFE_HOURS_MAX} hours");
-        return Err(ActionError::invalid("life_hours", reason));
+        return Err(ActionError::invalid("life_hours", &reason));
     }
     let store = stores::one(hub, store).await?.value;
     let code = EnrolmentCode {

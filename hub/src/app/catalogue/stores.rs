@@ -163,7 +163,7 @@ fn checked_groups(groups: &[String]) -> Result<Vec<String>, ActionError> {
     if groups.len() > GROUPS_MAX {
         return Err(ActionError::invalid(
             "groups",
-            format!("are at most {GROUPS_MAX}"),
+            &format!("are at most {GROUPS_MAX}"),
         ));
     }
     groups

@@ -43,7 +43,7 @@ pub fn first(
     let message = message(actor, "starter rules");
     let body = Document::create(&value, actor.name().as_bytes(), seconds(now_ms), &message)
         .and_then(|mut document| document.save())
-        .map_err(|error| ActionError::invalid("name", error))?;
+        .map_err(|error| ActionError::invalid("name", &error))?;
     Ok(EntityChange {
         kind: EntityKind::RuleBook,
         id: programme.to_string(),
@@ -76,7 +76,7 @@ pub async fn edit(
 ) -> Result<Draft, RuleBookError> {
     if patch.0.len() > PATCH_OPERATIONS_MAX {
         let reason = format!("has at most {PATCH_OPERATIONS_MAX} operations");
-        return Err(ActionError::invalid("patch", reason).into());
+        return Err(ActionError::invalid("patch", &reason).into());
     }
     check_note(note)?;
     for _ in 0..ATTEMPTS_MAX {
@@ -147,7 +147,7 @@ pub(super) fn check_note(note: &str) -> Result<(), ActionError> {
     if note.len() > NOTE_BYTES_MAX {
         return Err(ActionError::invalid(
             "note",
-            format!("takes at most {NOTE_BYTES_MAX} bytes"),
+            &format!("takes at most {NOTE_BYTES_MAX} bytes"),
         ));
     }
     Ok(())

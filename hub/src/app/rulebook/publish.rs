@@ -158,12 +158,12 @@ async fn issue(
     let now_ms = (hub.clock)();
     let publication = Publication::new(programme, number, now_ms, &numbered.rules);
     // Stores compile it too: what does not compile here must not reach them.
-    Compiled::compile(&publication).map_err(|error| ActionError::invalid("rule_book", error))?;
+    Compiled::compile(&publication).map_err(|error| ActionError::invalid("rule_book", &error))?;
     let publication = signed(hub, publication, actor, numbered.note);
     entity.value.publication = number;
     let changes = [entity.change(), kept::create(&publication), numbered.draft];
     let subject = format!("{programme}/{number}");
-    let audit = actor.audit(now_ms, numbered.action, subject, &numbered.details);
+    let audit = actor.audit(now_ms, numbered.action, &subject, &numbered.details);
     match hub.store.change_entities(&changes, Some(&audit)).await {
         Ok(()) => {
             hub.look_for_news().await?;

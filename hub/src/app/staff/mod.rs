@@ -168,5 +168,5 @@ fn check_password(password: &str) -> Result<(), ActionError> {
     let reason = format!(
         "has {PASSWORD_CHARACTERS_MIN} characters at least and {PASSWORD_BYTES_MAX} bytes at most"
     );
-    Err(ActionError::invalid("password", reason))
+    Err(ActionError::invalid("password", &reason))
 }

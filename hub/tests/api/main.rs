@@ -1,0 +1,11 @@
+//! The admin interface over a real store: sessions, roles, catalogue, rules, members, blocks, audit.
+
+#![cfg(test)]
+
+mod catalogue;
+mod contract;
+mod house;
+mod import;
+mod members;
+mod rules;
+mod sessions;
