@@ -1,5 +1,6 @@
 //! The connection to the hub as tills see it: questions on streams of their own.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_protocol::codec::{decode, encode};
 use kopilka_protocol::limits::FRAME_BYTES_MAX;
 use kopilka_protocol::message::{Opening, Reply, ReserveRequest};
+use kopilka_shell::clock::now_ms;
 use kopilka_shell::frame_io::{read_frame, write_frame};
 use quinn::Connection;
 
@@ -16,6 +18,8 @@ use crate::app::{HubLink, LinkError};
 #[derive(Default)]
 pub(super) struct Link {
     state: RwLock<Option<State>>,
+    /// Wall time at which the hub was last heard before it fell silent; 0: never.
+    heard_ms: AtomicU64,
 }
 
 struct State {
@@ -26,10 +30,16 @@ struct State {
 
 impl Link {
     pub(super) fn set(&self, connection: Connection) {
+        self.heard();
         *self.write() = Some(State {
             connection,
             silent_since: None,
         });
+    }
+
+    /// A frame came.
+    pub(super) fn heard(&self) {
+        self.heard_ms.store(now_ms(), Ordering::Relaxed);
     }
 
     pub(super) fn clear(&self) {
@@ -101,6 +111,13 @@ async fn ask(connection: &Connection, opening: &Opening) -> Result<Reply, Sessio
 impl HubLink for Link {
     fn is_connected(&self) -> bool {
         self.connection().is_some()
+    }
+
+    fn last_contact_ms(&self) -> Option<u64> {
+        if self.is_connected() {
+            return Some(now_ms());
+        }
+        Some(self.heard_ms.load(Ordering::Relaxed)).filter(|heard_ms| *heard_ms > 0)
     }
 
     async fn reserve(&self, request: ReserveRequest) -> Result<Reply, LinkError> {

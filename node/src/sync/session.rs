@@ -67,7 +67,10 @@ pub(super) async fn run(
             .min();
         tokio::select! {
             frame = frames.next() => match frame? {
-                Some(frame) => session.dialer.handle_frame(&frame),
+                Some(frame) => {
+                    session.link.heard();
+                    session.dialer.handle_frame(&frame);
+                }
                 None => return Err(SessionError::Closed),
             },
             changed = written.changed() => {
