@@ -20,7 +20,6 @@ pub fn print(screen: Screen, world: &World, sample: &Sample, blocked: u32, folde
     let (hub, session) = (world.office.http.base(), world.office.http.token());
     let (programme, card) = (&world.office.programme, chain.card(visit.customer));
     let blocked = chain.card(blocked);
-    let json = "-H 'Content-Type: application/json'";
     screen.say(
         format!(
             "\nВсё работает; данные и журналы в {}. Ctrl-C завершает. Попробуйте:",
@@ -37,7 +36,20 @@ pub fn print(screen: Screen, world: &World, sample: &Sample, blocked: u32, folde
     ] {
         screen.line(&line);
     }
-    let examples = [
+    for (ru, en, line) in examples(programme, cashier, card, blocked) {
+        screen.line(&format!("# {}\n{line}", screen.pick(ru, en)));
+    }
+}
+
+/// What to try, in Russian and English, with its command.
+fn examples(
+    programme: &str,
+    cashier: &str,
+    card: &str,
+    blocked: &str,
+) -> Vec<(&'static str, &'static str, String)> {
+    let json = "-H 'Content-Type: application/json'";
+    vec![
         (
             "кто это?",
             "who is it?",
@@ -85,8 +97,5 @@ pub fn print(screen: Screen, world: &World, sample: &Sample, blocked: u32, folde
                 r#"curl -s $HUB/v1/programmes/{programme}/blocks -H "Authorization: Bearer $STAFF" -H "Idempotency-Key: $RANDOM$RANDOM" {json} -d '{{"number":"{blocked}","blocked":false,"reason":"found"}}'"#
             ),
         ),
-    ];
-    for (ru, en, line) in examples {
-        screen.line(&format!("# {}\n{line}", screen.pick(ru, en)));
-    }
+    ]
 }

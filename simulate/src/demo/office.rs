@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::http::{Http, number, text};
 use super::processes::{Process, output_of};
 
-/// The programme that a new hub creates first.
+/// The owner that a new hub gets first.
 const LOGIN: &str = "demo";
 const PASSWORD: &str = "kopilka-demo-2026";
 
@@ -54,11 +54,14 @@ impl Office {
             data: folder.join("hub"),
         };
         std::fs::create_dir_all(&cli.data)?;
+        let password = folder.join("staff-password");
+        std::fs::write(&password, format!("{PASSWORD}\n"))?;
         let mut add = cli.command();
         add.args([
             "staff", "add", "--login", LOGIN, "--name", "Demo", "--role", "owner",
         ])
-        .env("KOPILKA_HUB_PASSWORD", PASSWORD);
+        .arg("--password-file")
+        .arg(&password);
         output_of(&mut add).await?;
 
         let mut run = cli.command();
@@ -121,7 +124,7 @@ impl Office {
     pub async fn import(&self, file: &Path) -> anyhow::Result<Value> {
         let mut import = self.cli.command();
         import
-            .args(["--json", "member", "import", "--programme", &self.programme])
+            .args(["--json", "import", "--programme", &self.programme])
             .args(["--partner", &self.partner])
             .arg(file);
         Ok(serde_json::from_str(&output_of(&mut import).await?)?)

@@ -15,6 +15,10 @@ const LARGE_RECEIPT_MINOR: i64 = 1_000_000;
 const SMALL_RECEIPT_MINOR: i64 = 50_000;
 /// Customers of the cut store who try to spend everything.
 const SPENDERS: usize = 3;
+/// All that the customer has.
+const WHOLE_SHARE_PERCENT: i64 = 100;
+/// More than a store holds by itself, so that the hub must be asked.
+const RESERVED_SHARE_PERCENT: i64 = 80;
 
 /// What the scripted part saw.
 #[derive(Debug, Default)]
@@ -103,14 +107,25 @@ async fn scripted(
         tally,
         seen,
     };
-    for customer in regulars(cut).into_iter().take(SPENDERS) {
-        scene.spend_in_parts(cut, customer).await?;
+    let spenders = regulars(cut);
+    for customer in spenders.iter().take(SPENDERS) {
+        scene
+            .spend_in_parts(cut, *customer, WHOLE_SHARE_PERCENT)
+            .await?;
+    }
+    if let Some(customer) = spenders.first() {
+        // Meanwhile the same customer stands at a till that can ask the hub.
+        scene
+            .spend_in_parts(0, *customer, WHOLE_SHARE_PERCENT)
+            .await?;
+    }
+    if let Some(customer) = regulars(0).into_iter().next() {
+        scene
+            .spend_in_parts(0, customer, RESERVED_SHARE_PERCENT)
+            .await?;
     }
     if let Some(visitor) = regulars(0).into_iter().nth(SPENDERS) {
         scene.visitor(cut, visitor).await?;
-    }
-    if let Some(customer) = regulars(0).into_iter().next() {
-        scene.connected(0, customer).await?;
     }
     Ok(())
 }
@@ -124,18 +139,22 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// A customer of the cut store wants to spend everything, is refused, and spends the half.
-    async fn spend_in_parts(&mut self, store: usize, customer: u32) -> anyhow::Result<()> {
+    /// A customer wants to spend a share of what they have; who is refused spends a quarter of that.
+    async fn spend_in_parts(
+        &mut self,
+        store: usize,
+        customer: u32,
+        percent: i64,
+    ) -> anyhow::Result<()> {
         let (till, shown) = self.at(store, customer).await?;
-        let wanted = shown.balance.min(LARGE_RECEIPT_MINOR * 3 / 10);
-        let sold = self
-            .sell(&till, store, customer, &shown, LARGE_RECEIPT_MINOR, wanted)
-            .await?;
-        if sold.is_err() {
-            let half = wanted / 3;
-            self.sell(&till, store, customer, &shown, LARGE_RECEIPT_MINOR, half)
-                .await?
-                .ok();
+        let wanted = (shown.balance * percent / 100).min(LARGE_RECEIPT_MINOR * 3 / 10);
+        for points in [wanted, wanted / 4] {
+            let sold = self
+                .sell(&till, store, customer, &shown, LARGE_RECEIPT_MINOR, points)
+                .await?;
+            if sold.is_ok() {
+                break;
+            }
         }
         Ok(())
     }
@@ -168,16 +187,6 @@ impl Scene<'_> {
         if spent.is_ok() {
             self.seen.own_points_spent += 1;
         }
-        Ok(())
-    }
-
-    /// A store that is not cut off asks the hub.
-    async fn connected(&mut self, store: usize, customer: u32) -> anyhow::Result<()> {
-        let (till, shown) = self.at(store, customer).await?;
-        let wanted = (shown.balance * 4 / 5).min(LARGE_RECEIPT_MINOR * 3 / 10);
-        self.sell(&till, store, customer, &shown, LARGE_RECEIPT_MINOR, wanted)
-            .await?
-            .ok();
         Ok(())
     }
 

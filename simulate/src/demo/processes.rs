@@ -1,5 +1,6 @@
 //! The real programs: found or built, started on free ports, awaited, and gone when the demo is.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -45,29 +46,7 @@ impl Programs {
                 "Собираю kopilka-hub и kopilka-node, если они устарели (cargo build).",
                 "Building kopilka-hub and kopilka-node where they are out of date (cargo build).",
             );
-            let profile = folder.file_name().and_then(|name| name.to_str());
-            let mut build = Command::new(cargo);
-            build
-                .args([
-                    "build",
-                    "--quiet",
-                    "-p",
-                    "kopilka-hub",
-                    "-p",
-                    "kopilka-node",
-                ])
-                .current_dir(workspace())
-                .kill_on_drop(true);
-            match profile {
-                Some("debug") | None => {}
-                Some(profile) => {
-                    build.args(["--profile", profile]);
-                }
-            }
-            let status = build.status().await.context("cannot start cargo")?;
-            if !status.success() {
-                bail!("cargo could not build kopilka-hub and kopilka-node");
-            }
+            build(&cargo, folder.file_name().and_then(OsStr::to_str)).await?;
         }
         for program in [&programs.hub, &programs.node] {
             if !program.is_file() {
@@ -79,6 +58,40 @@ impl Programs {
         }
         Ok(programs)
     }
+}
+
+/// Has cargo build both programs, in a profile that is named as its folder is.
+async fn build(cargo: &OsStr, profile_folder: Option<&str>) -> anyhow::Result<()> {
+    let mut build = Command::new(cargo);
+    build
+        .args([
+            "build",
+            "--quiet",
+            "-p",
+            "kopilka-hub",
+            "-p",
+            "kopilka-node",
+        ])
+        .current_dir(workspace())
+        .kill_on_drop(true);
+    match profile_folder {
+        Some("debug") | None => {}
+        Some(profile) => {
+            build.args(["--profile", profile]);
+        }
+    }
+    // What cargo told this program about itself would look like a change to build scripts.
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_string_lossy();
+        if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
+            build.env_remove(&name);
+        }
+    }
+    let status = build.status().await.context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo could not build kopilka-hub and kopilka-node");
+    }
+    Ok(())
 }
 
 /// The folder of the workspace that this program was built from.

@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 
 use super::http::Refusal;
 use super::receipts::{Event, Sample, Visit, one_in};
@@ -20,9 +18,6 @@ use super::world::Chain;
 const DONE_QUEUE: usize = 256;
 /// One new customer in so many joins at a till; the others were brought in.
 const JOINS_ONE_IN: u64 = 12;
-/// How long a till asks again for someone who joined in another store a moment ago.
-const KNOWN_WITHIN: Duration = Duration::from_secs(5);
-const ASK_AGAIN: Duration = Duration::from_millis(25);
 
 /// What came of a visit.
 struct Done {
@@ -146,20 +141,23 @@ pub async fn replay(
     Ok(())
 }
 
-/// Customers who join at a till, some of those who first come within `run`; and the places where they do.
+/// Customers who join at a till within `run`, and the places where they do: some of those who buy in one store only,
+/// since the stores' queues do not wait for each other.
 pub fn newcomers(sample: &Sample, run: std::ops::Range<usize>) -> BTreeMap<u32, usize> {
-    let mut seen = BTreeSet::new();
-    let mut found = BTreeMap::new();
-    for (place, visit) in sample.visits.iter().enumerate() {
-        let first = seen.insert(visit.customer);
-        if first
-            && run.contains(&place)
-            && one_in(JOINS_ONE_IN, &format!("joins {}", visit.customer))
-        {
-            found.insert(visit.customer, place);
+    let mut first = BTreeMap::<u32, (usize, usize)>::new();
+    let mut wanderers = BTreeSet::new();
+    for (place, visit) in sample.visits.iter().enumerate().take(run.end) {
+        let (_, store) = *first.entry(visit.customer).or_insert((place, visit.store));
+        if store != visit.store {
+            wanderers.insert(visit.customer);
         }
     }
-    found
+    first
+        .into_iter()
+        .filter(|(customer, (place, _))| run.contains(place) && !wanderers.contains(customer))
+        .filter(|(customer, _)| one_in(JOINS_ONE_IN, &format!("joins {customer}")))
+        .map(|(customer, (place, _))| (customer, place))
+        .collect()
 }
 
 impl Queue {
@@ -225,22 +223,18 @@ impl Queue {
     /// The member, enrolled on the spot when this is the visit at which they join; and their welcome points.
     async fn who(&self, place: usize, customer: u32) -> anyhow::Result<(Shown, i64)> {
         let card = self.chain.card(customer);
-        let started = Instant::now();
-        let mut welcome = 0;
-        loop {
-            match self.till.identify(card).await? {
-                Ok(shown) => return Ok((shown, welcome)),
-                Err(_) if welcome == 0 && self.chain.joins_at(customer, place) => {
-                    let (name, phone) =
-                        (format!("Customer {customer}"), format!("+79{customer:09}"));
-                    let joined = self.till.enrol(card, &name, &phone).await?;
-                    welcome = joined.map_err(|refusal| anyhow::anyhow!("enrolment: {refusal}"))?;
-                }
-                Err(refusal) if started.elapsed() > KNOWN_WITHIN => {
-                    bail!("customer {customer} is not known: {refusal}");
-                }
-                Err(_) => sleep(ASK_AGAIN).await,
-            }
+        let refusal = match self.till.identify(card).await? {
+            Ok(shown) => return Ok((shown, 0)),
+            Err(refusal) => refusal,
+        };
+        if !self.chain.joins_at(customer, place) {
+            bail!("customer {customer} is not known: {refusal}");
         }
+        let (name, phone) = (format!("Customer {customer}"), format!("+79{customer:09}"));
+        let joined = self.till.enrol(card, &name, &phone).await?;
+        let welcome = joined.map_err(|refusal| anyhow!("customer {customer}: {refusal}"))?;
+        let shown = self.till.identify(card).await?;
+        let shown = shown.map_err(|refusal| anyhow!("customer {customer}: {refusal}"))?;
+        Ok((shown, welcome))
     }
 }
