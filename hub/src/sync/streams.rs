@@ -94,7 +94,9 @@ pub(super) async fn feed(
         documents.send(&hub, &node, &heads, &mut stream).await?;
         for (partition, (cursor, told)) in (0_u16..).zip(cursors.iter_mut().zip(told.iter_mut())) {
             loop {
-                let batch = hub.feed_batch(&node, incarnation, partition, *cursor).await?;
+                let batch = hub
+                    .feed_batch(&node, incarnation, partition, *cursor)
+                    .await?;
                 // An empty batch is worth sending too: it says how much of its log the node may forget.
                 let tells = batch.upto > *cursor || batch.applied.sequence > *told;
                 let caught_up = batch.caught_up;
