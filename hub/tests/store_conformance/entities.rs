@@ -30,7 +30,8 @@ async fn stored(store: &dyn Store, id: &str) -> Option<(u64, String)> {
 
 pub async fn versions_guard_changes(subject: &Subject) {
     let store = subject.open().await;
-    let steps: [(Option<&str>, Option<u64>, bool, Option<(u64, &str)>); 12] = [
+    // What is asked, whether it is done, and what is there afterwards.
+    for (body, expected, is_taken, after) in [
         (Some("a"), Some(1), false, None),
         (None, Some(1), false, None),
         (None, Some(0), true, None),
@@ -43,8 +44,7 @@ pub async fn versions_guard_changes(subject: &Subject) {
         (None, Some(2), false, Some((3, "c"))),
         (None, Some(3), true, None),
         (None, None, true, None),
-    ];
-    for (body, expected, is_taken, after) in steps {
+    ] {
         let change = change(EntityKind::Store, "s1", body, expected);
         let outcome = store.change_entities(&[change], None).await;
         match outcome {

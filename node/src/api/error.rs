@@ -79,7 +79,7 @@ impl From<AppError> for Problem {
             ),
             AppError::CardBlocked { reason } => Self::conflict(
                 "card_blocked",
-                format!("Карта заблокирована. / The card is blocked. {reason}").trim(),
+                format!("Карта заблокирована: {reason} / The card is blocked: {reason}"),
                 "Продайте без карты. / Sell without the card; head office can release it.",
             ),
             AppError::CardNotActive(_) => Self::conflict(
