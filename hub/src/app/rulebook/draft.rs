@@ -158,7 +158,7 @@ pub(super) fn message(actor: &Actor, note: &str) -> String {
     format!("{}: {note}", actor.name())
 }
 
-/// Splits what [`message`] made.
+/// Splits what `message` made.
 pub fn author_and_note(message: &str) -> (&str, &str) {
     message.split_once(": ").unwrap_or(("", message))
 }
