@@ -139,6 +139,32 @@ async fn take_in(hub: &Hub, programme: ProgrammeId, jobs: Vec<Job>) {
     }
 }
 
+/// Whether the store can hold a run's numbers. No honest node writes stamps, members or receipts of 2⁶³ and more, and
+/// one run that cannot be stored must not hold up those of others.
+pub fn is_storable(run: &Verified) -> bool {
+    let fits = |number: u64| i64::try_from(number).is_ok();
+    run.operations.iter().all(|operation| {
+        let named = match &operation.body {
+            Body::Purchase(purchase) => purchase.receipt.number,
+            Body::Cancel(reversal) | Body::Return(reversal) => reversal.purchase.sequence,
+            Body::Enrol(_)
+            | Body::Bind(_)
+            | Body::CardState(_)
+            | Body::Adjust(_)
+            | Body::Gift(_)
+            | Body::Profile(_)
+            | Body::Consent(_)
+            | Body::AllowanceReturn(_)
+            | Body::ClockMark(_)
+            | Body::IncarnationMark(_) => 0,
+        };
+        fits(operation.stamp.0)
+            && fits(operation.id.sequence)
+            && fits(named)
+            && operation.body.member().is_none_or(|member| fits(member.0))
+    })
+}
+
 pub use branch::adopt;
 pub(crate) use branch::renew;
 

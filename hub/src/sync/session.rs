@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Context, StreamError, close_after, still_welcome, streams};
 use crate::app::entities::{DeliveryEntity, NodeEntity};
-use crate::app::intake::{Arrived, Taken, adopt, renew};
+use crate::app::intake::{Arrived, Taken, adopt, is_storable, renew};
 use crate::store::StoreError;
 
 /// The session stream's priority: below block orders, above the feed.
@@ -236,6 +236,7 @@ impl Session {
 
     async fn intake(&mut self, segment: Segment, keys: Vec<(MemberId, MemberKey)>) {
         match segment.verify(&self.node.key) {
+            Ok(run) if !is_storable(&run) => self.listener.handle_refusal(Refusal::Segment),
             Ok(run) => {
                 let arrived = Arrived {
                     node: self.node.clone(),
@@ -267,7 +268,7 @@ impl Session {
                 .last()
                 .is_none_or(|before: &Verified| before.seal.tip == segment.base);
             match segment.verify(&self.node.key) {
-                Ok(run) if joins => verified.push(run),
+                Ok(run) if joins && is_storable(&run) => verified.push(run),
                 Ok(_) | Err(_) => {
                     self.listener.handle_refusal(Refusal::Segment);
                     return Ok(());

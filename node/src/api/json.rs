@@ -61,6 +61,9 @@ impl From<model::Text> for TextJson {
     }
 }
 
+/// Databases hold signed numbers.
+const RECEIPT_NUMBER_MAX: u64 = i64::MAX.unsigned_abs();
+
 /// Names a receipt.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +88,9 @@ impl ReceiptBody {
             Some(text) => parse_day("day", text)?,
             None => today(app)?,
         };
+        if self.number > RECEIPT_NUMBER_MAX {
+            return Err(invalid("number", "a receipt number is below 2⁶³"));
+        }
         Ok(ReceiptKey {
             till,
             day,
