@@ -13,7 +13,7 @@ use crate::store::Table;
 use super::error::AppError;
 use super::keys;
 use super::own_log::tip_of;
-use super::records::{SyncRecord, decode};
+use super::records::{LogEntry, SyncRecord, decode};
 use super::rows::Rows;
 
 /// A run of the log, ready to send.
@@ -32,6 +32,25 @@ pub(super) fn pruned(rows: &Rows, identity: &Identity) -> Result<Tip, AppError> 
     let sync: SyncRecord = rows.read(Table::Meta, keys::SYNC)?.unwrap_or_default();
     let genesis = Tip::genesis(identity.node, identity.incarnation);
     Ok(sync.pruned.unwrap_or(genesis))
+}
+
+/// Where the log stood after a sequence; none when that is pruned or not written yet.
+pub(super) fn tip_at(
+    rows: &Rows,
+    identity: &Identity,
+    sequence: u64,
+) -> Result<Option<Tip>, AppError> {
+    let pruned = pruned(rows, identity)?;
+    if sequence == pruned.sequence {
+        return Ok(Some(pruned));
+    }
+    let key = keys::log(identity.incarnation, sequence);
+    let entry: Option<LogEntry> = rows.read(Table::Log, &key)?;
+    Ok(entry.map(|entry| Tip {
+        sequence,
+        head: entry.head,
+        stamp: entry.stamp,
+    }))
 }
 
 /// The longest run after `base` that fits a segment; none when there is nothing after it.

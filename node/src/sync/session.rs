@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kopilka_crdt::ids::Incarnation;
 use kopilka_crdt::log::Tip;
 use kopilka_protocol::limits::FRAME_BYTES_MAX;
-use kopilka_protocol::message::Renewal;
+use kopilka_protocol::message::{Renewal, VerdictNote};
 use kopilka_protocol::session::{Backoff, Dialer, DialerOutput, Wanted};
 use kopilka_shell::clock::now_ms;
 use kopilka_shell::frame_io::{FrameReader, write_frame};
@@ -41,15 +42,12 @@ pub(super) async fn run(
         send,
         dialer: Dialer::new(hello, now_ms()),
         base: None,
-        needs_snapshot,
+        joined: false,
+        snapshot_at: needs_snapshot.then(Vec::new),
+        stored: Arc::new(Notify::new()),
         tasks: JoinSet::new(),
     };
-    let stored = Arc::new(Notify::new());
-    session.tasks.spawn(pushes::run(
-        app.clone(),
-        connection.clone(),
-        Arc::clone(&stored),
-    ));
+    let stored = Arc::clone(&session.stored);
     let mut frames = FrameReader::new(receive, FRAME_BYTES_MAX);
     let mut drain_until: Option<u64> = None;
     loop {
@@ -110,7 +108,12 @@ struct Session<'a> {
     dialer: Dialer,
     /// Where the log stood after the last run that was sent, or is durable.
     base: Option<Tip>,
-    needs_snapshot: bool,
+    /// The hub's history of the own log is this one: what it says and pushes holds.
+    joined: bool,
+    /// Where the feed goes on after a snapshot; none when the node has one.
+    snapshot_at: Option<Vec<u64>>,
+    /// Told of each push that is on the disk.
+    stored: Arc<Notify>,
     tasks: JoinSet<Result<(), SessionError>>,
 }
 
@@ -131,18 +134,7 @@ impl Session<'_> {
                     incarnation,
                     tip,
                     verdicts,
-                } => {
-                    if self.base.is_none_or(|base| base.sequence < tip.sequence) {
-                        self.base = Some(tip);
-                    }
-                    self.app
-                        .hear(News::Durable {
-                            incarnation,
-                            tip,
-                            verdicts,
-                        })
-                        .await?;
-                }
+                } => self.durable(incarnation, tip, verdicts).await?,
                 DialerOutput::Renew(renewal) => return self.renew(renewal).await.map(Some),
                 DialerOutput::Close(refusal) => return Err(SessionError::Refused(refusal)),
             }
@@ -152,18 +144,58 @@ impl Session<'_> {
 
     async fn welcomed(&mut self, hub_ms: u64, snapshot_at: Vec<u64>) -> Result<(), SessionError> {
         self.backoff.succeeded();
-        self.link.set(self.connection.clone());
         self.app.hear(News::Time { hub_ms }).await?;
+        if let Some(waiting) = &mut self.snapshot_at {
+            *waiting = snapshot_at;
+        }
+        Ok(())
+    }
+
+    async fn durable(
+        &mut self,
+        incarnation: Incarnation,
+        tip: Tip,
+        verdicts: Vec<VerdictNote>,
+    ) -> Result<(), SessionError> {
+        let own = self.app.own_tip(tip.sequence)?;
+        if own.is_some_and(|own| own != tip) {
+            // A restored node that has sold since. Nothing that the hub says of this log is about these operations, so
+            // none of it may be believed; the next run shows the hub, which then asks for the branch.
+            self.base = own;
+            return Ok(());
+        }
+        if !self.joined {
+            self.join();
+        }
+        if self.base.is_none_or(|base| base.sequence < tip.sequence) {
+            self.base = Some(tip);
+        }
+        let news = News::Durable {
+            incarnation,
+            tip,
+            verdicts,
+        };
+        Ok(self.app.hear(news).await?)
+    }
+
+    /// Lets tills ask the hub, and listens to what it pushes.
+    fn join(&mut self) {
+        self.joined = true;
+        self.link.set(self.connection.clone());
         let identity = self.app.identity();
         tracing::info!(node = %identity.node, incarnation = identity.incarnation.0, "in touch with the hub");
-        if self.needs_snapshot {
+        self.tasks.spawn(pushes::run(
+            self.app.clone(),
+            self.connection.clone(),
+            Arc::clone(&self.stored),
+        ));
+        if let Some(snapshot_at) = self.snapshot_at.take() {
             self.tasks.spawn(bootstrap::run(
                 self.app.clone(),
                 self.connection.clone(),
                 snapshot_at,
             ));
         }
-        Ok(())
     }
 
     fn load(&mut self, wanted: Wanted) -> Result<(), SessionError> {
