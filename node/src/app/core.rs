@@ -241,8 +241,14 @@ impl Core {
         self.writing.clock.marked_trusted = trusted;
         self.rows.put(Table::Meta, keys::CLOCK.to_vec(), &trusted);
         let mark = ClockMark { trusted, behind_ms };
-        self.append(now_ms, &Body::ClockMark(mark))?;
+        let at_ms = self.time_ms(now_ms);
+        self.append(at_ms, &Body::ClockMark(mark))?;
         Ok(())
+    }
+
+    fn time_ms(&self, now_ms: u64) -> u64 {
+        let stamped_ms = self.writing.log.tip().stamp.ms();
+        self.writing.clock.time_ms(now_ms, stamped_ms)
     }
 
     fn dispatch(&mut self, request: Request, now_ms: u64) -> Result<Option<Outcome>, AppError> {
@@ -251,7 +257,7 @@ impl Core {
         }
         self.mark_clock(now_ms)?;
         // Time never runs backwards for what it decides, whatever the wall says.
-        let at_ms = now_ms.max(self.writing.log.tip().stamp.ms());
+        let at_ms = self.time_ms(now_ms);
         self.in_force.promote(at_ms);
         match request {
             Request::Till(call, action) => self.till(&call, *action, at_ms).map(Some),

@@ -229,6 +229,14 @@ impl App {
         outgoing::pruned(&self.rows(), &self.identity())
     }
 
+    /// Where the own log stood after a sequence; none when it has not come so far, or that is pruned.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn own_tip(&self, sequence: u64) -> Result<Option<Tip>, AppError> {
+        outgoing::tip_at(&self.rows(), &self.identity(), sequence)
+    }
+
     async fn submit(&self, request: Request) -> Result<Option<Outcome>, AppError> {
         let reply = self.0.writer.submit(request).await?;
         if let Some(error) = reply.as_ref().err().filter(|error| error.is_fault()) {
@@ -250,7 +258,12 @@ impl App {
 
     /// The node's best knowledge of the time: it never runs behind what the log says.
     fn now_ms(&self) -> u64 {
-        let stamped_ms = self.0.written.borrow().tip.stamp.ms();
-        (self.0.clock)().max(stamped_ms)
+        let written = *self.0.written.borrow();
+        let stamped_ms = written.tip.stamp.ms();
+        if written.clock_trusted {
+            (self.0.clock)().max(stamped_ms)
+        } else {
+            stamped_ms
+        }
     }
 }

@@ -21,12 +21,12 @@ impl Core {
             self.let_go(now_ms)?;
         }
         let tip = self.writing.log.tip();
-        if now_ms.saturating_sub(tip.stamp.ms()) >= IDLE_MS {
+        if at_ms.saturating_sub(tip.stamp.ms()) >= IDLE_MS {
             let mark = ClockMark {
                 trusted: self.writing.clock.marked_trusted,
                 behind_ms: 0,
             };
-            self.append(now_ms, &Body::ClockMark(mark))?;
+            self.append(at_ms, &Body::ClockMark(mark))?;
         }
         Ok(())
     }
