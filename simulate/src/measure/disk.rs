@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::ensure;
 use kopilka_node::api;
 use kopilka_node::app::PurchaseId;
 use kopilka_node::store::{self, Batch, CACHE_BYTES_DEFAULT, Engine, EngineKind, Table};
@@ -17,7 +18,7 @@ use super::echo::Apart;
 use super::figures::{
     Figure, Table as Figures, grouped, median, nanos, quantile, rate, time, times, within,
 };
-use super::load::{self, Observed};
+use super::load::{self, Connection, Observed};
 use super::local::{LocalNode, TOKEN};
 use super::{Bench, progress};
 
@@ -39,8 +40,12 @@ const KINDS: [(&str, EngineKind); 2] = [("redb", EngineKind::Redb), ("sled", Eng
 /// Medians of one round of one engine, nanoseconds or answers in a second.
 #[derive(Default)]
 struct Rounds {
+    bare: Vec<u64>,
+    bare_tail: Vec<u64>,
     engine: Vec<u64>,
-    /// By surface (in process, HTTP), then by [`TILLS`].
+    /// One till, by surface: in process, HTTP.
+    confirm: [Vec<u64>; 2],
+    /// By surface, then by [`TILLS`].
     latency: [[Vec<u64>; 3]; 2],
     rate: [[Vec<u64>; 3]; 2],
 }
@@ -64,47 +69,38 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Figures> {
     }
     let mut log = File::create(folder.path().join("bare"))?;
     let bar = progress::bar("rounds of syncs and confirms", bench.scale.disk_rounds);
-    let (mut bare, mut tail) = (Vec::new(), Vec::new());
     let mut rounds = [Rounds::default(), Rounds::default()];
     for _ in 0..bench.scale.disk_rounds {
-        let mut samples = bare_syncs(&mut log, bench.scale.syncs)?;
-        bare.push(median(&mut samples));
-        tail.push(quantile(&mut samples, 990));
         for (rig, rounds) in rigs.iter_mut().zip(&mut rounds) {
-            rig.round(bench.scale.syncs, rounds).await?;
+            rig.take_turns(bench.scale.syncs, &mut log, rounds).await?;
+            rig.crowd(bench.scale.syncs, rounds).await?;
         }
         bar.advance(1);
     }
-    let bare = median(&mut bare);
-    let mut figures = vec![Figure::new(
-        "append of 4 KiB and fdatasync, nothing else",
-        format!("{} (p99 {})", time(bare), time(median(&mut tail))),
-    )];
+    let mut figures = Vec::new();
     for ((name, _), rounds) in KINDS.iter().zip(&mut rounds) {
-        figures.extend(rounds.figures(name, bare));
+        figures.extend(rounds.figures(name));
     }
     Ok(Figures {
         title: "A durable answer",
         method: format!(
-            "Medians of {} rounds; each round takes {} samples of the bare sync, then of each engine. A confirm is the second \
-             step of a sale of four lines that was authorised before: it signs the sale and answers once it is synced. Tills \
-             in process call the node's app; HTTP tills keep their connections to the real server, which runs on threads of \
-             its own.",
+            "Medians of {} rounds. In a round a bare sync, an engine's commit, a confirm in process and a confirm over HTTP \
+             take turns {} times, so that whatever else the disk does falls on all of them; then the tills ask at once. A \
+             confirm is the second step of a sale of four lines that was authorised before: it signs the sale and answers \
+             once it is synced. Tills in process call the node's app; HTTP tills keep their connections to the real server, \
+             which runs on threads of its own.",
             bench.scale.disk_rounds, bench.scale.syncs
         ),
         figures,
     })
 }
 
-fn bare_syncs(log: &mut File, count: u64) -> anyhow::Result<Vec<u64>> {
-    let mut samples = Vec::new();
-    for _ in 0..count {
-        let started = Instant::now();
-        log.write_all(&[1; 4_096])?;
-        log.sync_data()?;
-        samples.push(nanos(started.elapsed()));
-    }
-    Ok(samples)
+/// Nanoseconds to append 4 KiB and have them on the disk.
+fn bare_sync(log: &mut File) -> anyhow::Result<u64> {
+    let started = Instant::now();
+    log.write_all(&[1; 4_096])?;
+    log.sync_data()?;
+    Ok(nanos(started.elapsed()))
 }
 
 impl Rig {
@@ -134,9 +130,39 @@ impl Rig {
         })
     }
 
-    async fn round(&mut self, samples: u64, rounds: &mut Rounds) -> anyhow::Result<()> {
-        let mut commits = self.commits(samples)?;
-        rounds.engine.push(median(&mut commits));
+    /// One till alone: everything takes turns.
+    async fn take_turns(
+        &mut self,
+        turns: u64,
+        log: &mut File,
+        rounds: &mut Rounds,
+    ) -> anyhow::Result<()> {
+        let mut http = Connection::open(self.address).await?;
+        let held = self.node.held(2, turns).await?;
+        let (mut bare, mut engine, mut confirm) =
+            (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+        for (in_process, over_http) in held[0].iter().zip(&held[1]) {
+            bare.push(bare_sync(log)?);
+            engine.push(self.commit()?);
+            let mut seen = self.node.confirm(vec![vec![*in_process]]).await?;
+            confirm[0].append(&mut seen.latencies);
+            let request = confirm_request(*over_http);
+            let started = Instant::now();
+            let (status, _) = http.ask(&request).await?;
+            confirm[1].push(nanos(started.elapsed()));
+            ensure!(status == 200, "a confirm was answered {status}");
+        }
+        rounds.bare.push(median(&mut bare));
+        rounds.bare_tail.push(quantile(&mut bare, 990));
+        rounds.engine.push(median(&mut engine));
+        for (all, mut one) in rounds.confirm.iter_mut().zip(confirm) {
+            all.push(median(&mut one));
+        }
+        Ok(())
+    }
+
+    /// Tills at once, as fast as they can.
+    async fn crowd(&mut self, samples: u64, rounds: &mut Rounds) -> anyhow::Result<()> {
         for (place, tills) in TILLS.into_iter().enumerate() {
             // As many confirms for many tills as for one, but no fewer than ten each.
             let each = (2 * samples / tills).max(10);
@@ -152,24 +178,20 @@ impl Rig {
         Ok(())
     }
 
-    /// Commits of what a sale writes: five rows of some 600 bytes.
-    fn commits(&mut self, count: u64) -> anyhow::Result<Vec<u64>> {
-        let mut samples = Vec::new();
-        for _ in 0..count {
-            self.sales += 1;
-            let key = self.sales.to_be_bytes();
-            let spread = self.sales.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-            let mut batch = Batch::new();
-            batch.put(Table::Log, key, vec![1; 200]);
-            batch.put(Table::Members, [spread[0], spread[1]], vec![2; 120]);
-            batch.put(Table::Receipts, key, vec![3; 160]);
-            batch.put(Table::Idempotency, spread, vec![4; 60]);
-            batch.put(Table::Meta, *b"head", vec![5; 40]);
-            let started = Instant::now();
-            self.engine.commit(&batch)?;
-            samples.push(nanos(started.elapsed()));
-        }
-        Ok(samples)
+    /// Nanoseconds to commit what a sale writes: five rows of some 600 bytes.
+    fn commit(&mut self) -> anyhow::Result<u64> {
+        self.sales += 1;
+        let key = self.sales.to_be_bytes();
+        let spread = self.sales.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        let mut batch = Batch::new();
+        batch.put(Table::Log, key, vec![1; 200]);
+        batch.put(Table::Members, [spread[0], spread[1]], vec![2; 120]);
+        batch.put(Table::Receipts, key, vec![3; 160]);
+        batch.put(Table::Idempotency, spread, vec![4; 60]);
+        batch.put(Table::Meta, *b"head", vec![5; 40]);
+        let started = Instant::now();
+        self.engine.commit(&batch)?;
+        Ok(nanos(started.elapsed()))
     }
 
     async fn confirm_over_http(&self, held: Vec<Vec<PurchaseId>>) -> anyhow::Result<Observed> {
@@ -181,24 +203,33 @@ impl Rig {
                 .and_then(|till| held.get(till))
                 .and_then(|held| held.get(usize::try_from(number).ok()?))
                 .expect("as many sales are held as are confirmed");
-            let path = format!("/v1/purchases/{purchase}/confirm");
-            let key = format!("confirm-{purchase}");
-            load::request("POST", &path, TOKEN, Some(&key), "{\"cashier\":\"c1\"}")
+            confirm_request(*purchase)
         });
         load::run(self.address, tills, each, None, &script).await
     }
 }
 
+fn confirm_request(purchase: PurchaseId) -> Vec<u8> {
+    let path = format!("/v1/purchases/{purchase}/confirm");
+    let key = format!("confirm-{purchase}");
+    load::request("POST", &path, TOKEN, Some(&key), "{\"cashier\":\"c1\"}")
+}
+
 impl Rounds {
-    fn figures(&mut self, name: &str, bare: u64) -> Vec<Figure> {
+    fn figures(&mut self, name: &str) -> Vec<Figure> {
+        let (bare, tail) = (median(&mut self.bare), median(&mut self.bare_tail));
         let limit = format!("bare sync: {}", time(bare));
         let engine = median(&mut self.engine);
         let mut figures = vec![
+            Figure::new(
+                format!("append of 4 KiB and fdatasync, nothing else ({name}'s turns)"),
+                format!("{} (p99 {})", time(bare), time(tail)),
+            ),
             Figure::new(format!("{name}: commit of one sale's rows"), time(engine))
                 .limit(&limit, times(engine, bare)),
         ];
         for (surface, place) in [("in process", 0), ("over HTTP", 1)] {
-            let one = median(&mut self.latency[place][0]);
+            let one = median(&mut self.confirm[place]);
             let what = format!("{name}: durable confirm, one till, {surface}");
             let figure = Figure::new(what, time(one))
                 .target("≤ 1.5 × a bare sync", within(one, bare, CONFIRM_HUNDREDTHS))

@@ -15,19 +15,14 @@ use kopilka_rules::pricing::ReceiptLine;
 pub const ACCOUNTS: u16 = 3;
 /// Days for which the lots still live.
 const LOT_DAYS: u32 = 200;
-/// Shops' words for one line each: article, group, thousandths, price in minor units.
-const SHELF: [(&str, &str, u64, i64); 8] = [
-    ("85123A", "", 6_000, 255),
-    ("71053B", "", 1_000, 2_000),
-    ("84406G", "", 12_000, 339),
-    ("22752C", "", 2_000, 765),
-    ("21730D", "", 6_000, 425),
-    ("22633E", "", 1_345, 185),
-    ("84879F", "", 3_000, 169),
-    ("22960K", "", 250, 425),
-];
+/// Articles that the shops sell; each has one price.
+const ARTICLES: u64 = 4_000;
+/// Pieces of a line at most, as in the sample of real receipts beside the tests.
+const PIECES_MAX: u64 = 12;
+/// Prices, minor units: from the first, so many different ones.
+const PRICES: (i64, u64) = (100, 900);
 /// Lines of each receipt.
-const LINES: usize = 4;
+const LINES: u64 = 4;
 
 /// A member with what they are found by.
 pub struct Person {
@@ -118,17 +113,20 @@ fn account(number: u64, place: u16, today: Day) -> Account {
 
 /// The four lines of a receipt.
 pub fn basket(number: u64) -> Vec<ReceiptLine> {
-    let first = usize::try_from(number % 8).expect("below 8");
-    let shelf = SHELF.iter().cycle().skip(first).take(LINES);
-    shelf
-        .map(|&(sku, group, quantity, unit_price)| ReceiptLine {
-            sku: sku.to_owned(),
-            group: group.to_owned(),
-            quantity: Milli(quantity),
-            unit_price: Minor(unit_price),
+    let line = |place: u64| {
+        let seed = number * LINES + place;
+        // Some articles are sold more often than others.
+        let article = drawn(seed, ARTICLES).min(drawn(!seed, ARTICLES));
+        let letter = char::from(b'A' + u8::try_from(article % 6).expect("below 6"));
+        ReceiptLine {
+            sku: format!("{}{letter}", 20_000 + article * 17),
+            group: String::new(),
+            quantity: Milli(1_000 * (1 + drawn(seed ^ article, PIECES_MAX))),
+            unit_price: Minor(PRICES.0 + varied(article, PRICES.1)),
             discount: Minor::ZERO,
-        })
-        .collect()
+        }
+    };
+    (0..LINES).map(line).collect()
 }
 
 /// A number that looks drawn at random below `bound`, the same each time (SplitMix64).

@@ -194,10 +194,13 @@ impl Stage {
             measured,
         )
         .limit(format!("without a cut: {}", time(whole)), times(sum, whole));
-        // What was on the disk is not fetched again.
-        let resumes = after < whole;
-        let both = resumes && sum <= BOOTSTRAP_NANOS_MAX + whole / 2;
-        figures.push(self.judged(figure, "goes on where it was", both, BOOTSTRAP));
+        // A node that began anew would take as long again.
+        let resumes = sum < whole + whole / 4;
+        figures.push(
+            figure
+                .target("goes on where it was", resumes)
+                .obstacle(BOOTSTRAP),
+        );
         node.kill()?;
         std::fs::remove_dir_all(folder)?;
         Ok(())

@@ -1,15 +1,19 @@
 //! Logs of sales as nodes write them: priced under the programme's rules, chained, sealed, cut into segments.
 
+use std::sync::Arc;
+
 use ed25519_dalek::SigningKey;
-use kopilka_crdt::clock::Stamp;
+use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::identifier::Identifier;
 use kopilka_crdt::ids::{CashierId, MemberId, TillId};
 use kopilka_crdt::log::{Log, Tip};
+use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Body, Purchase, ReceiptKey, Tender, TenderKind};
 use kopilka_hub::app::entities::NodeEntity;
 use kopilka_protocol::segment::{Seal, Segment};
-use kopilka_rules::pricing::{Quote, Wish, quote};
+use kopilka_rules::Programme;
+use kopilka_rules::pricing::{Wish, quote};
 
 use super::chain::Chain;
 use super::people::{basket, card, drawn, id, person};
@@ -24,8 +28,9 @@ pub struct Seller<'a> {
     pub node: NodeEntity,
     key: SigningKey,
     log: Log,
-    quotes: Vec<Quote>,
-    publication: u32,
+    rules: Arc<Programme>,
+    buyer: Member,
+    today: Day,
     members: u64,
     sold: u64,
     now_ms: u64,
@@ -43,16 +48,15 @@ impl<'a> Seller<'a> {
         let rules = rules.ok_or_else(|| anyhow::anyhow!("the programme has rules"))?;
         let today = chain.today().await?;
         let buyer = person(0, &chain.lookup, today).member;
-        let quotes =
-            (0..8).map(|number| quote(&rules, &buyer, &basket(number), Wish::Nothing, today));
         let genesis = Tip::genesis(node.id, node.incarnation);
         Ok(Self {
             chain,
             log: Log::resume(node.id, node.incarnation, genesis, Stamp::default()),
             node,
             key,
-            quotes: quotes.collect::<Result<_, _>>()?,
-            publication: rules.number(),
+            rules,
+            buyer,
+            today,
             members,
             sold: 0,
             now_ms: (chain.hub.clock)(),
@@ -81,17 +85,21 @@ impl<'a> Seller<'a> {
     fn purchase(&mut self) -> anyhow::Result<Purchase> {
         self.sold += 1;
         let buyer = drawn(u64::from(self.node.id.0) << 32 | self.sold, self.members);
-        let place = usize::try_from(self.sold % 8)?;
-        let quote = &self.quotes[place];
+        // All buyers are in one tier, so any of them gets the same price.
+        let receipt = basket(u64::from(self.node.id.0) << 32 | self.sold);
+        let quote = quote(
+            &self.rules,
+            &self.buyer,
+            &receipt,
+            Wish::Nothing,
+            self.today,
+        )?;
         let member: MemberId = id(buyer);
         Ok(Purchase {
             receipt: ReceiptKey {
                 // Each node's receipts are of a till of its own.
                 till: TillId(self.node.id.0),
-                day: quote
-                    .earned
-                    .first()
-                    .map_or_else(Default::default, |credit| credit.active_from),
+                day: self.today,
                 number: self.sold,
             },
             cashier: CashierId(7),
@@ -101,15 +109,15 @@ impl<'a> Seller<'a> {
                     .hash(&self.chain.lookup)
                     .tag(),
             ),
-            publication: self.publication,
-            lines: quote.lines.clone(),
+            publication: self.rules.number(),
+            lines: quote.lines,
             tenders: vec![Tender {
                 kind: TenderKind::BankCard,
                 amount: quote.to_pay,
             }],
             redeemed: None,
             authority: None,
-            earned: quote.earned.clone(),
+            earned: quote.earned,
             counted: Minor(quote.to_pay.0),
             partner: self.chain.partner,
         })

@@ -65,7 +65,9 @@ pub async fn measure(bench: &Bench) -> anyhow::Result<Table> {
         };
         let limit = format!("entries alone: {}", each(entries));
         let figure = Figure::new(
-            format!("per operation in segments of {sales}: frame, signature, base"),
+            format!(
+                "per operation in segments of {sales}: signature and base, packed as one frame"
+            ),
             each(framed),
         );
         figures.push(figure.limit(&limit, times(framed, entries)));
