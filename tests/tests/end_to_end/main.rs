@@ -1,0 +1,18 @@
+//! Whole chains of real processes: what a store, its tills and head office live through.
+
+mod backlog;
+mod blocks;
+mod bootstrap;
+mod clocks;
+mod crashes;
+mod disks;
+mod duplicates;
+mod hostile;
+mod hub_crashes;
+mod load;
+mod peer;
+mod privacy;
+mod processes;
+mod restores;
+mod sales;
+mod two_hubs;
