@@ -30,6 +30,15 @@ pub fn describe(folder: &Path) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// What other work keeps the processors busy: the load average over a minute. To be read before the run, which is work too.
+pub fn load_average() -> String {
+    let text = read("/proc/loadavg");
+    text.split_whitespace()
+        .next()
+        .unwrap_or("unknown")
+        .to_owned()
+}
+
 /// Bytes of resident memory of a process: now, and at its peak.
 pub fn resident(process: u32) -> Option<(u64, u64)> {
     let path = format!("/proc/{process}/status");

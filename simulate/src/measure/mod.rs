@@ -148,6 +148,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         scale: if options.quick { QUICK } else { FULL },
         base: options.folder.clone().unwrap_or(beside),
     };
+    let load_before = machine::load_average();
     let mut tables = Vec::new();
     for part in PARTS {
         if options.only.is_empty() || options.only.contains(&part) {
@@ -157,7 +158,9 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     }
     if let Some(path) = &options.write {
-        let text = report::markdown(&tables, &bench.base, options.quick);
+        let mut machine = machine::describe(&bench.base);
+        machine.push(("Load average before the run", load_before));
+        let text = report::markdown(&tables, &machine, options.quick);
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -1,10 +1,8 @@
 //! The figures as a table for the terminal and as `docs/performance.md`.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::figures::{Figure, Table};
-use super::machine;
 
 /// A mark for a target that is met, missed, or not asked for.
 fn mark(met: Option<bool>) -> &'static str {
@@ -38,7 +36,7 @@ pub fn plain(table: &Table) -> String {
 }
 
 /// The document.
-pub fn markdown(tables: &[Table], folder: &Path, quick: bool) -> String {
+pub fn markdown(tables: &[Table], machine: &[(&str, String)], quick: bool) -> String {
     let mut text = String::from(
         "# Performance\n\n\
          Made by `cargo run --release -p simulate -- measure --write docs/performance.md`, which measures the real parts on the \
@@ -52,7 +50,7 @@ pub fn markdown(tables: &[Table], folder: &Path, quick: bool) -> String {
         text.push_str("These figures are of a `--quick` run: targets that speak of 1,000,000 members are not judged.\n\n");
     }
     text.push_str("## Machine\n\n| what | |\n| --- | --- |\n");
-    for (name, value) in machine::describe(folder) {
+    for (name, value) in machine {
         let _ = writeln!(text, "| {name} | {value} |");
     }
     for table in tables {
@@ -111,12 +109,12 @@ mod tests {
             method: "Once.".to_owned(),
             figures: vec![figure(met)],
         };
-        let missed = markdown(&[table(false)], Path::new("/"), false);
+        let missed = markdown(&[table(false)], &[], false);
         assert!(
             missed.contains("| confirm | ≤ 1 ms | 2.00 ms | **no** | sync: 1.00 ms | 2.00 × |")
         );
         assert!(missed.contains("- confirm: 2.00 ms, target ≤ 1 ms. The disk."));
-        let met = markdown(&[table(true)], Path::new("/"), false);
+        let met = markdown(&[table(true)], &[], false);
         assert!(met.contains("| yes |") && met.contains("Every target that was judged is met."));
         assert!(plain(&table(false)).contains("MISSED"));
     }
