@@ -61,7 +61,7 @@ async fn a_cut_snapshot_goes_on_where_it_stopped() -> anyhow::Result<()> {
         slow.line.pace_down(whole_bytes / 4);
         slow.start().await?;
         until("most of the snapshot has come", BOUND, async || {
-            Ok((slow.line.down_bytes() > whole_bytes * 6 / 10).then_some(()))
+            Ok((slow.line.down_bytes() > whole_bytes * 85 / 100).then_some(()))
         })
         .await?;
         slow.line.cut();
