@@ -67,7 +67,7 @@ pub struct SyncStatus {
     pub clock_trusted: bool,
     /// Sales that wait for confirmation.
     pub holds: usize,
-    /// What the hub found about own operations, accepted ones left out; at most [`VERDICTS_MAX`].
+    /// What the hub found about own operations, accepted ones left out; at most `VERDICTS_MAX`.
     pub verdicts: Vec<VerdictNote>,
 }
 
