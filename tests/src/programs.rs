@@ -40,8 +40,8 @@ async fn build() -> anyhow::Result<Programs> {
         .context("the tests' crate lies in the workspace")?;
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--bins"])
-        .args(["-p", "kopilka-hub", "-p", "kopilka-node"])
+        // What `cargo test --workspace` has built, with the same features, so that nothing is built twice.
+        .args(["build", "--quiet", "--workspace", "--bins", "--tests"])
         .arg("--target-dir")
         .arg(target_folder)
         .current_dir(root)

@@ -64,14 +64,9 @@ impl Programs {
 async fn build(cargo: &OsStr, profile_folder: Option<&str>) -> anyhow::Result<()> {
     let mut build = Command::new(cargo);
     build
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "kopilka-hub",
-            "-p",
-            "kopilka-node",
-        ])
+        // Together with this program, so that all are built with the same features and nothing is built twice.
+        .args(["build", "--quiet", "--bins"])
+        .args(["-p", "simulate", "-p", "kopilka-hub", "-p", "kopilka-node"])
         .current_dir(workspace())
         .kill_on_drop(true);
     match profile_folder {

@@ -30,7 +30,9 @@ pub fn locate() -> anyhow::Result<PathBuf> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut build = Command::new(cargo);
         build
-            .args(["build", "--quiet", "-p", "kopilka-node"])
+            // Together with this program, so that all are built with the same features and nothing is built twice.
+            .args(["build", "--quiet", "--bins"])
+            .args(["-p", "simulate", "-p", "kopilka-hub", "-p", "kopilka-node"])
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         let profile = folder.file_name().and_then(|name| name.to_str());
         if let Some(profile) = profile.filter(|profile| *profile != "debug") {
