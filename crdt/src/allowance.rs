@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
+use crate::clock::{Day, Stamp};
 use crate::ids::{AccountId, Incarnation, LotId, NodeId};
 use crate::money::{AmountError, Minor};
 
@@ -31,6 +31,9 @@ pub struct Allowance {
     pub amount: Minor,
     /// Used by operations seen so far.
     pub used: Minor,
+    /// The programme's day on which it was granted. Points that were active by then stand behind it, so its holder
+    /// may take them even where its own clock still runs before that day.
+    pub granted_on: Day,
     /// Wall time in milliseconds from which the node may not use it.
     pub expires_at_ms: u64,
     /// The hub wants the rest back: the member stands at another till. Holders answer with an `AllowanceReturn`.

@@ -66,6 +66,8 @@ pub struct Member {
     pub accounts: BTreeMap<AccountId, Account>,
     /// Sum of purchases that counts towards tiers.
     pub counted: Minor,
+    /// Sum of what came off `counted` again: no replica has ever seen more than the two together.
+    pub taken_back: Minor,
     /// Number of purchases, less those taken back whole.
     pub purchases: i32,
     /// The latest purchase.

@@ -4,7 +4,7 @@
 //! out never leave two holders with rights to them.
 
 use kopilka_crdt::allowance::{Allowance, AllowanceRef};
-use kopilka_crdt::clock::Stamp;
+use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::ids::{AccountId, Incarnation, NodeId};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::{AmountError, Minor};
@@ -87,6 +87,7 @@ pub fn reserve(
         holder,
         account,
         amount,
+        moment.today(),
         expires_at_ms,
     )))
 }
@@ -120,7 +121,14 @@ pub fn place(
     if missing < GRANT_MIN {
         return Ok(None);
     }
-    Ok(Some(grant(member, holder, account, missing, expires_at_ms)))
+    Ok(Some(grant(
+        member,
+        holder,
+        account,
+        missing,
+        moment.today(),
+        expires_at_ms,
+    )))
 }
 
 /// Open rights of a holder that last at least until `ms`.
@@ -148,6 +156,7 @@ fn grant(
     holder: Holder,
     account: AccountId,
     amount: Minor,
+    today: Day,
     expires_at_ms: u64,
 ) -> AllowanceRef {
     member.allowance_last = member.allowance_last.saturating_add(1);
@@ -158,6 +167,7 @@ fn grant(
         incarnation: holder.incarnation,
         amount,
         used: Minor::ZERO,
+        granted_on: today,
         expires_at_ms,
         recalled: false,
         closed: false,

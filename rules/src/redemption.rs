@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use kopilka_crdt::allowance::{Allowance, AllowanceRef, AllowanceUse, Rung};
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::ids::{AccountId, Incarnation, NodeId};
 use kopilka_crdt::ledger::Take;
 use kopilka_crdt::member::Member;
@@ -129,11 +130,12 @@ pub fn authorise(
         let lot = account.lots.entry(held.lot).or_default();
         lot.taken = lot.taken.plus(held.amount)?;
     }
-    let today = moment.today();
+    let drawn = draw(member, asking, moment);
+    let today = planning_day(member, drawn.as_deref().unwrap_or_default(), moment);
     let Some(takes) = account.plan(asking.amount, today)? else {
         return Err(Refused::Balance(account.view(today)?.spendable));
     };
-    let Some(uses) = draw(member, asking, moment) else {
+    let Some(uses) = drawn else {
         let free = usable_rights(member, asking, moment);
         return Err(match hub {
             HubAnswer::Unreachable => Refused::Offline(free),
@@ -155,6 +157,18 @@ pub fn authorise(
         takes,
         authority: Authority { rung, uses },
     })
+}
+
+/// The day by which lots are chosen: the store's, and no earlier than the rights were granted.
+///
+/// The hub granted them on points that were active at its own day. A store whose clock is behind would leave such
+/// points as pending and take others, which the hub has granted elsewhere and which may outlive them.
+fn planning_day(member: &Member, uses: &[AllowanceUse], moment: Moment) -> Day {
+    let granted = uses
+        .iter()
+        .filter_map(|used| member.allowances.get(&used.allowance))
+        .map(|allowance| allowance.granted_on);
+    granted.fold(moment.today(), Day::max)
 }
 
 fn draw(member: &Member, asking: &Asking<'_>, moment: Moment) -> Option<Vec<AllowanceUse>> {

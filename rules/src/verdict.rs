@@ -317,7 +317,8 @@ fn reversed_too_much(after: &Member, reversal: &Reversal, found: &mut Findings) 
 
 /// Prices the purchase again under the publication that it names.
 ///
-/// A node whose replica was behind may have seen a lower tier than the hub: what it gave is honoured without remark.
+/// A node whose replica was behind may have seen another tier than the hub: any tier that the member has ever reached
+/// is honoured without remark.
 fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found: &mut Findings) {
     let Some(programme) = context.programme else {
         let reason = format!("publication {} is not known", purchase.publication);
@@ -345,7 +346,9 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
     } else {
         Wish::Exactly(Minor(redeemed))
     };
-    let own_tier = programme.tier(member.counted);
+    // The store may not have known of returns elsewhere that took a tier away again.
+    let seen_at_most = Minor(member.counted.0.saturating_add(member.taken_back.0));
+    let own_tier = programme.tier(seen_at_most);
     let tiers = programme
         .rules()
         .tiers

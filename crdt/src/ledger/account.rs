@@ -137,12 +137,6 @@ impl Account {
             .values()
             .try_fold(Minor::ZERO, |sum, lot| sum.plus(lot.remaining()?))
     }
-
-    /// Forgets lots that came to nothing and whose last day lies before `before`.
-    pub fn compact(&mut self, before: Day) {
-        self.lots
-            .retain(|_, lot| !lot.is_expired(before) || lot.remaining() != Ok(Minor::ZERO));
-    }
 }
 
 #[cfg(test)]

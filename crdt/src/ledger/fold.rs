@@ -5,7 +5,7 @@
 
 use crate::allowance::{Allowance, AllowanceRef};
 use crate::card::{Card, CardState};
-use crate::clock::Stamp;
+use crate::clock::{Day, Stamp};
 use crate::identifier::CardTag;
 use crate::ids::{LotId, NodeId, OperationId, PartnerId};
 use crate::ledger::lot::Cause;
@@ -156,6 +156,13 @@ fn credit(
     Ok(())
 }
 
+/// Adds to the sum that tiers go by; what comes off it is also remembered apart.
+fn count(member: &mut Member, change: Minor) -> Result<(), FoldError> {
+    member.counted = member.counted.plus(change)?;
+    member.taken_back = member.taken_back.minus(change.min(Minor::ZERO))?;
+    Ok(())
+}
+
 fn take(member: &mut Member, taken: &AccountTakes, sign: i64) -> Result<(), FoldError> {
     let account = member.accounts.entry(taken.account).or_default();
     for part in &taken.takes {
@@ -186,7 +193,7 @@ fn purchase(
     count_uses(member, body.authority.as_ref())?;
     credit(member, id, &body.earned, body.partner, Cause::Purchase)?;
     keep_rights(member, id, stamp, &body.earned)?;
-    member.counted = member.counted.plus(body.counted)?;
+    count(member, body.counted)?;
     member.purchases = member.purchases.checked_add(1).ok_or(AmountError)?;
     member.last_purchase = member.last_purchase.max(stamp);
     Ok(())
@@ -210,6 +217,7 @@ fn keep_rights(
             incarnation: id.incarnation,
             amount: credit.amount,
             used: Minor::ZERO,
+            granted_on: Day::default(),
             expires_at_ms: stamp.ms().saturating_add(EARNED_RIGHT_MS),
             recalled: false,
             closed: false,
@@ -236,7 +244,7 @@ fn reverse(member: &mut Member, body: &Reversal) -> Result<(), FoldError> {
             lot.withdrawn = lot.withdrawn.plus(part.amount)?;
         }
     }
-    member.counted = member.counted.minus(body.counted)?;
+    count(member, Minor::ZERO.minus(body.counted)?)?;
     if body.whole {
         member.purchases = member.purchases.checked_sub(1).ok_or(AmountError)?;
     }
@@ -248,6 +256,6 @@ fn adjust(member: &mut Member, id: OperationId, body: &Adjustment) -> Result<(),
         take(member, taken, 1)?;
     }
     count_uses(member, body.authority.as_ref())?;
-    member.counted = member.counted.plus(body.counted)?;
+    count(member, body.counted)?;
     credit(member, id, &body.credits, body.partner, body.cause)
 }

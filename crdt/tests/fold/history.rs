@@ -52,6 +52,7 @@ impl Replica {
                 incarnation,
                 amount: Minor(25),
                 used: Minor::ZERO,
+                granted_on: Day::default(),
                 expires_at_ms: 1_000_000,
                 closed: false,
                 recalled: false,

@@ -2,7 +2,7 @@
 
 use kopilka_crdt::allowance::{Allowance, AllowanceRef};
 use kopilka_crdt::card::{Card, CardState};
-use kopilka_crdt::clock::Stamp;
+use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::identifier::CardTag;
 use kopilka_crdt::ids::{AccountId, LotId, NodeId, OperationId, PartnerId};
 use kopilka_crdt::ledger::fold::EARNED_RIGHT_MS;
@@ -203,6 +203,7 @@ fn rights(id: OperationId, stamp: Stamp, credits: &[Credit]) -> impl Iterator<It
             incarnation: id.incarnation,
             amount: credit.amount,
             used: Minor::ZERO,
+            granted_on: Day::default(),
             expires_at_ms: stamp.ms() + EARNED_RIGHT_MS,
             closed: false,
             recalled: false,
@@ -337,7 +338,10 @@ pub fn member(facts: &[Fact]) -> Member {
                 known.state = known.state.max(card.state);
             }
             Fact::Gift { code, count } => *member.gifts.entry(code.clone()).or_default() += count,
-            Fact::Counted(amount) => member.counted.0 += amount,
+            Fact::Counted(amount) => {
+                member.counted.0 += amount;
+                member.taken_back.0 += (-amount).max(0);
+            }
             Fact::Bought(stamp) => {
                 member.purchases += 1;
                 member.last_purchase = member.last_purchase.max(*stamp);

@@ -96,6 +96,7 @@ pub fn granted() -> [(AllowanceRef, Allowance); 2] {
         incarnation: Incarnation(2),
         amount: Minor(50_000),
         used: Minor(1_234),
+        granted_on: Day(20_724),
         expires_at_ms: 1_790_604_800_000,
         recalled: false,
         closed: false,

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use kopilka_crdt::allowance::{Allowance, AllowanceRef};
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
@@ -21,6 +22,7 @@ fn with_right(mut member: Member, amount: i64) -> Member {
         incarnation: Incarnation(1),
         amount: Minor(amount),
         used: Minor::ZERO,
+        granted_on: Day::default(),
         expires_at_ms: NOW_MS + 86_400_000,
         closed: false,
         recalled: false,

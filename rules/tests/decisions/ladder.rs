@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kopilka_crdt::allowance::{Allowance, AllowanceRef, AllowanceUse, Rung};
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::ids::{AccountId, Incarnation, NodeId};
 use kopilka_crdt::ledger::Take;
 use kopilka_crdt::member::Member;
@@ -21,6 +22,7 @@ fn right(amount: i64, ends_hours: u64) -> Allowance {
         incarnation: Incarnation(1),
         amount: Minor(amount),
         used: Minor::ZERO,
+        granted_on: Day::default(),
         expires_at_ms: hours(ends_hours).now_ms,
         recalled: false,
         closed: false,

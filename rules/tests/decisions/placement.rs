@@ -1,8 +1,5 @@
-//! Rights to spend over random histories: honest stores, offline for as long as they like and with clocks that run ahead
-//! as far as they like, never take an account below zero.
-//!
-//! A clock that runs behind is left out. For its store, points that became active lately are still pending, so it may
-//! spend points that last in place of points that run out, and the shortfall shows once those have run out.
+//! Rights to spend over random histories: honest stores, offline for as long as they like and with clocks that are wrong
+//! by as much as they like, never take an account below zero.
 
 use kopilka_crdt::clock::Stamp;
 use kopilka_crdt::ids::{Incarnation, NodeId};
@@ -15,7 +12,7 @@ use proptest::prelude::*;
 use crate::given::{POINTS, hours, member, programme_with};
 use crate::world::{STORES, Step, World};
 
-/// How far a store's clock may be ahead, in hours.
+/// How far a store's clock may be ahead or behind, in hours.
 const SKEW_HOURS_MAX: i64 = 300;
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -23,7 +20,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let wait = prop::sample::select(vec![1, 9, 14, 50, 20 * 60, 75 * 60, 8 * 24 * 60]);
     prop_oneof![
         3 => wait.prop_map(|minutes| Step::Wait { minutes }),
-        1 => (store.clone(), 0..SKEW_HOURS_MAX)
+        1 => (store.clone(), -SKEW_HOURS_MAX..SKEW_HOURS_MAX)
             .prop_map(|(store, skew_hours)| Step::SetClock { store, skew_hours }),
         6 => (store.clone(), 0..9_000_i64, any::<bool>())
             .prop_map(|(store, points, online)| Step::Sell { store, points, online }),
@@ -205,6 +202,33 @@ fn a_right_ends_by_its_holder_s_clock() {
     let further = Stamp::from_ms(hours(96).now_ms);
     let none = placement::place(&mut member, &programme, holder(2, further), hours(0)).unwrap();
     assert_eq!(none, None);
+}
+
+/// Two stores whose clocks are almost a week behind: the points that became active meanwhile are to go first, as the
+/// others outlive them and are granted in full.
+#[test]
+fn a_store_with_a_slow_clock_takes_the_points_that_back_its_right() {
+    let mut world = World::new(
+        programme_with(|_| ()),
+        &[(6_524, 10, None), (4_828, 18, Some(28))],
+    );
+    world.now_ms = hours(24 * 24 + 18).now_ms;
+    for store in [0, 1] {
+        world.step(&Step::SetClock {
+            store,
+            skew_hours: -164,
+        });
+    }
+    for (store, points) in [(1, 4_555), (0, 1_970)] {
+        world.sell(store, points, true);
+        assert!(
+            world.stores[store].held.is_some(),
+            "store {store} may redeem"
+        );
+    }
+    world.confirm(0);
+    world.confirm(1);
+    world.check_debt();
 }
 
 #[test]

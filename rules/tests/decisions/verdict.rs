@@ -1,6 +1,7 @@
 //! Verdicts of the hub: what is counted, under which name, and what security staff are shown.
 
 use kopilka_crdt::allowance::{Allowance, AllowanceRef};
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::identifier::{CardTag, IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, NodeId, TillId};
 use kopilka_crdt::member::{BlockMark, Member};
@@ -25,6 +26,7 @@ fn buyer() -> Member {
         incarnation: Incarnation(1),
         amount: Minor(4_000),
         used: Minor::ZERO,
+        granted_on: Day::default(),
         expires_at_ms: hours(100).now_ms,
         recalled: false,
         closed: false,
@@ -316,6 +318,18 @@ fn a_tier_that_the_node_did_not_know_of_yet_is_honoured() {
         judgement.verdict,
         Verdict::Mispriced,
         "a tier above the member's is not honoured"
+    );
+    let mut demoted = buyer();
+    demoted.taken_back = Minor(1_000_001);
+    let judgement = judge(
+        &mut demoted,
+        &Body::Purchase(honest(&programme, &gold)),
+        &context(&programme),
+    );
+    assert_eq!(
+        judgement.verdict,
+        Verdict::Accepted,
+        "a tier that a return elsewhere took away is honoured"
     );
 }
 

@@ -160,9 +160,6 @@ fn ask(member: &Member) {
                 assert!(takes.iter().all(|take| take.amount > Minor::ZERO));
             }
         }
-        let mut compacted = account.clone();
-        compacted.compact(Day(20_717));
-        assert!(compacted.lots.len() <= account.lots.len());
     }
     for allowance in member.allowances.values() {
         assert!(allowance.usable(Stamp::default().ms(), 600_000) <= allowance.open());
