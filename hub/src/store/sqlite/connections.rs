@@ -1,5 +1,6 @@
 //! Connections to the database file: one that writes, several that read, and the translation of errors.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -57,6 +58,19 @@ impl Columns for Row<'_> {
     fn bytes(&self, index: usize) -> Result<Vec<u8>, StoreError> {
         Ok(self.get(index)?)
     }
+}
+
+/// Lets processes that start together bring the schema up to date one after the other: the migrations look first and
+/// write then, so two that look at once would both write. The lock is on a file of its own beside the database, as
+/// SQLite's own locks go with a transaction, and the migrations use several; it goes when the file is closed.
+pub(super) fn wait_for_turn(path: &Path) -> Result<File, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let turn = File::create(&beside).and_then(|file| file.lock().map(|()| file));
+    turn.map_err(|error| match error.kind() {
+        std::io::ErrorKind::StorageFull => StoreError::Full,
+        _ => StoreError::Unavailable(format!("{}: {error}", beside.display())),
+    })
 }
 
 /// Opens the connection that writes, and brings the schema up to date with it.

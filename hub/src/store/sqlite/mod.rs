@@ -23,7 +23,7 @@ use super::rows::{
     MemberRow, OperationRow, ProfileRow,
 };
 use super::{Decision, Store, StoreError};
-use connections::{Readers, blocking, open_writer};
+use connections::{Readers, blocking, open_writer, wait_for_turn};
 
 /// A database file. SQLite lets one connection write at a time and is not fair to those that wait, so this process
 /// lets them wait for its own lock, which is.
@@ -35,6 +35,7 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens the file, makes it when it is not there, and brings its schema up to date.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let _turn = wait_for_turn(path)?;
         let writer = open_writer(path)?;
         Ok(Self {
             readers: Readers::open(path)?,
