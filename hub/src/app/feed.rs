@@ -3,24 +3,31 @@
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::{Incarnation, MemberId};
 use kopilka_crdt::log::Tip;
+use kopilka_crdt::member::Member;
 use kopilka_protocol::limits::{FEED_MEMBERS_MAX, FRAME_BYTES_MAX, SNAPSHOT_MEMBERS_MAX};
 use kopilka_protocol::message::{AppliedLog, FeedBatch, FeedMember, MemberState, Scope};
 use kopilka_protocol::snapshot::{PageError, SignedPage};
 
 use super::Hub;
 use super::entities::NodeEntity;
-use crate::store::{FeedPage, MemberRow, StoreError};
+use crate::store::{FeedRow, StoreError};
 
 /// Bytes of records that fit a frame with room for the rest of it.
 const BATCH_BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 
-fn feed_member(node: &NodeEntity, id: MemberId, row: &MemberRow) -> FeedMember {
-    FeedMember {
+fn feed_member(node: &NodeEntity, id: MemberId, row: FeedRow) -> Result<FeedMember, StoreError> {
+    let record = if row.has_rights {
+        let member = Member::decode(&row.record).map_err(|_| StoreError::Damaged("member"))?;
+        member.for_node(node.id).encode()
+    } else {
+        row.record
+    };
+    Ok(FeedMember {
         id,
         scope: Scope::Programme,
-        identifiers: row.identifiers.clone(),
-        record: row.member.for_node(node.id).encode(),
-    }
+        identifiers: row.identifiers,
+        record,
+    })
 }
 
 fn applied(incarnation: Incarnation, tip: Option<Tip>) -> AppliedLog {
@@ -30,19 +37,25 @@ fn applied(incarnation: Incarnation, tip: Option<Tip>) -> AppliedLog {
     }
 }
 
-/// As many of a page's members as fit a frame, and whether that was all.
-fn fitting(node: &NodeEntity, page: &FeedPage) -> (Vec<FeedMember>, bool) {
+/// As many members as fit a frame, the position of the last, and whether that was all.
+fn fitting(
+    node: &NodeEntity,
+    rows: Vec<(MemberId, FeedRow)>,
+) -> Result<(Vec<FeedMember>, Option<u64>, bool), StoreError> {
     let mut bytes = 0;
-    let mut members = Vec::with_capacity(page.members.len());
-    for (id, row) in &page.members {
-        let member = feed_member(node, *id, row);
+    let mut last = None;
+    let mut members = Vec::with_capacity(rows.len());
+    for (id, row) in rows {
+        let position = row.position;
+        let member = feed_member(node, id, row)?;
         bytes += member.record.len() + 16 * member.identifiers.len() + 32;
         if bytes > BATCH_BYTES_MAX && !members.is_empty() {
-            return (members, false);
+            return Ok((members, last, false));
         }
         members.push(member);
+        last = Some(position);
     }
-    (members, true)
+    Ok((members, last, true))
 }
 
 impl Hub {
@@ -59,11 +72,7 @@ impl Hub {
             .store
             .feed(node.programme, partition, after, FEED_MEMBERS_MAX, log)
             .await?;
-        let (members, all) = fitting(node, &page);
-        let last = members
-            .len()
-            .checked_sub(1)
-            .map(|last| page.members[last].1.position);
+        let (members, last, all) = fitting(node, page.members)?;
         let upto = last.unwrap_or(page.head).max(after);
         let caught_up = all && upto >= page.head;
         let applied = applied(incarnation, page.applied);
@@ -91,11 +100,11 @@ impl Hub {
                 .store
                 .snapshot(node.programme, partition, after, limit, log)
                 .await?;
-            let members: Vec<_> = page
+            let members = page
                 .members
-                .iter()
-                .map(|(id, row)| feed_member(node, *id, row))
-                .collect();
+                .into_iter()
+                .map(|(id, row)| feed_member(node, id, row))
+                .collect::<Result<Vec<_>, _>>()?;
             let last = members.len() < limit;
             let applied = applied(node.incarnation, page.applied);
             let batch = FeedBatch {
@@ -126,7 +135,12 @@ impl Hub {
             .await?;
         Ok(found.map(|(row, tip)| MemberState {
             applied: applied(incarnation, tip),
-            member: feed_member(node, member, &row),
+            member: FeedMember {
+                id: member,
+                scope: Scope::Programme,
+                identifiers: row.identifiers,
+                record: row.member.for_node(node.id).encode(),
+            },
         }))
     }
 

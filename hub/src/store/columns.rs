@@ -14,7 +14,8 @@ use kopilka_crdt::sealed::{MemberKey, Sealed};
 
 use super::StoreError;
 use super::rows::{
-    AuditRow, BlockRow, CaseRow, Entity, EntityKind, LogRow, MemberRow, OperationRow, ProfileRow,
+    AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedRow, LogRow, MemberRow, OperationRow,
+    ProfileRow,
 };
 
 /// Columns that [`log_row`] reads.
@@ -177,19 +178,44 @@ pub(super) fn operation_id(
 /// A member out of `id, position, record, identifiers, has_key`.
 pub(super) fn member_row(row: &impl Columns) -> Result<(MemberId, MemberRow), StoreError> {
     const TABLE: &str = "member";
-    let identifiers = row.bytes(3)?;
-    let (hashes, rest) = identifiers.as_chunks::<HASH_BYTES>();
-    if !rest.is_empty() {
-        return Err(StoreError::Damaged(TABLE));
-    }
     let member = MemberRow {
         member: Member::decode(&row.bytes(2)?).map_err(|_| StoreError::Damaged(TABLE))?,
-        identifiers: hashes.iter().copied().map(IdentifierHash).collect(),
+        identifiers: identifiers(row, 3)?,
         position: number(row, 1, TABLE)?,
         has_key: row.flag(4)?,
     };
     Ok((MemberId(number(row, 0, TABLE)?), member))
 }
+
+/// A member for nodes, out of `id, position, record, identifiers, has_rights`.
+pub(super) fn feed_row(row: &impl Columns) -> Result<(MemberId, FeedRow), StoreError> {
+    const TABLE: &str = "member";
+    let member = FeedRow {
+        record: row.bytes(2)?,
+        has_rights: row.flag(4)?,
+        identifiers: identifiers(row, 3)?,
+        position: number(row, 1, TABLE)?,
+    };
+    Ok((MemberId(number(row, 0, TABLE)?), member))
+}
+
+fn identifiers(row: &impl Columns, index: usize) -> Result<Vec<IdentifierHash>, StoreError> {
+    let bytes = row.bytes(index)?;
+    let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
+    if rest.is_empty() {
+        Ok(hashes.iter().copied().map(IdentifierHash).collect())
+    } else {
+        Err(StoreError::Damaged("member"))
+    }
+}
+
+/// Columns that `feed_row` reads. A member has a day to be looked at again as long as stores hold rights on them.
+macro_rules! feed_columns {
+    () => {
+        "id, position, record, identifiers, due_ms IS NOT NULL"
+    };
+}
+pub(super) use feed_columns;
 
 /// A log out of `log_columns`.
 pub(super) fn log_row(row: &impl Columns) -> Result<((NodeId, Incarnation), LogRow), StoreError> {

@@ -22,8 +22,8 @@ use kopilka_crdt::log::Tip;
 use kopilka_crdt::sealed::MemberKey;
 
 pub use rows::{
-    AuditRow, BlockRow, CaseRow, Changes, Entity, EntityChange, EntityKind, FeedPage, Heads, Keys,
-    LogRow, MemberRow, OperationRow, ProfileRow, Rows,
+    AuditRow, BlockRow, CaseRow, Changes, Entity, EntityChange, EntityKind, FeedPage, FeedRow,
+    Heads, Keys, LogRow, MemberRow, OperationRow, ProfileRow, Rows,
 };
 
 /// Most rows that one decision may load.
@@ -139,6 +139,13 @@ pub trait Store: Send + Sync + 'static {
         programme: ProgrammeId,
         hash: IdentifierHash,
     ) -> Result<Option<MemberId>, StoreError>;
+
+    /// Who identifiers belong to; those that nobody has are not in the map.
+    async fn owners(
+        &self,
+        programme: ProgrammeId,
+        hashes: &[IdentifierHash],
+    ) -> Result<BTreeMap<IdentifierHash, MemberId>, StoreError>;
 
     /// Members with an allowance to be looked at by `now_ms`.
     async fn members_due(

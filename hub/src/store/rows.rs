@@ -42,6 +42,19 @@ pub struct MemberRow {
     pub has_key: bool,
 }
 
+/// A member's row as nodes are to get it: most go out as they are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRow {
+    /// The state, as [`Member::encode`] wrote it.
+    pub record: Vec<u8>,
+    /// Stores hold rights on the member, and each is told of its own only.
+    pub has_rights: bool,
+    /// What they are found by.
+    pub identifiers: Vec<IdentifierHash>,
+    /// Its place in its partition of the feed.
+    pub position: u64,
+}
+
 /// A log's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRow {
@@ -187,7 +200,7 @@ pub struct AuditRow {
 #[derive(Debug, Clone, Default)]
 pub struct FeedPage {
     /// Members in order of position (feed) or identifier (snapshot).
-    pub members: Vec<(MemberId, MemberRow)>,
+    pub members: Vec<(MemberId, FeedRow)>,
     /// The partition's last position when the page was read.
     pub head: u64,
     /// The asking node's log when the page was read, in the same view of the data.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
+use kopilka_crdt::member::Member;
 use kopilka_hub::store::{Changes, Keys, Rows, Store};
 use tokio::task::JoinSet;
 
@@ -117,7 +118,8 @@ async fn walk(store: Arc<dyn Store>, partition: u16) -> u32 {
         for (id, row) in &page.members {
             assert!(row.position > after && row.position <= page.head);
             after = row.position;
-            seen.insert(*id, row.member.gifts.get("n1").copied().unwrap_or(0));
+            let member = Member::decode(&row.record).unwrap();
+            seen.insert(*id, member.gifts.get("n1").copied().unwrap_or(0));
         }
         if page.members.len() == LIMIT {
             continue;

@@ -41,7 +41,7 @@ impl Core {
             News::Recall { member, allowances } => self.recall(member, &allowances, at_ms),
             News::Renew(renewal) => self.renew(&renewal, at_ms),
             News::SnapshotBegins { positions } => self.snapshot_begins(positions),
-            News::SnapshotPage { batch, last } => self.snapshot_page(batch, last),
+            News::SnapshotPages { batches, last } => self.snapshot_pages(batches, last),
             News::Time { hub_ms } => {
                 self.writing.clock.compare(now_ms, hub_ms);
                 Ok(())
@@ -277,23 +277,25 @@ impl Core {
         Ok(())
     }
 
-    fn snapshot_page(&mut self, batch: FeedBatch, last: bool) -> Result<(), AppError> {
+    fn snapshot_pages(&mut self, batches: Vec<FeedBatch>, last: bool) -> Result<(), AppError> {
         let progress: Option<SnapshotProgress> = self.rows.read(Table::Meta, keys::SNAPSHOT)?;
         let mut progress = progress.ok_or(AppError::OutOfOrder)?;
-        if batch.partition != progress.partition {
-            return Err(AppError::OutOfOrder);
-        }
-        let through = batch.members.last().map(|member| member.id);
         // A new replica has no operations of its own: a million members then need no look at what is here of each.
         let untouched = self.rows.scan(Table::Pending, &[], None, 1)?.is_empty();
-        for member in batch.members {
-            if untouched {
-                self.store_as_sent(member)?;
-            } else {
-                self.lay_under(member, batch.applied)?;
+        for batch in batches {
+            if batch.partition != progress.partition {
+                return Err(AppError::OutOfOrder);
             }
+            let through = batch.members.last().map(|member| member.id);
+            for member in batch.members {
+                if untouched {
+                    self.store_as_sent(member)?;
+                } else {
+                    self.lay_under(member, batch.applied)?;
+                }
+            }
+            progress.after = through.or(progress.after);
         }
-        progress.after = through.or(progress.after);
         if last {
             progress.partition = progress.partition.saturating_add(1);
             progress.after = None;

@@ -204,11 +204,11 @@ pub enum News {
         /// By partition.
         positions: Vec<u64>,
     },
-    /// A believed page of a snapshot.
-    SnapshotPage {
-        /// Its members.
-        batch: FeedBatch,
-        /// Whether it is its partition's last.
+    /// Believed pages of a snapshot, one after the other; they are durable together.
+    SnapshotPages {
+        /// Their members.
+        batches: Vec<FeedBatch>,
+        /// Whether their partition ends with them.
         last: bool,
     },
     /// The hub's wall time now, milliseconds since 1970.

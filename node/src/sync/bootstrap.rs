@@ -1,13 +1,21 @@
-//! A new replica: pages of members from where the last attempt stopped, each on the disk before the next is asked for.
+//! A new replica: pages of members from where the last attempt stopped.
+//!
+//! Identifiers are hashes, so each page touches all of their tree. Several pages therefore share a commit, and the next
+//! ones are fetched and checked while it goes to the disk.
 
 use kopilka_protocol::codec::{decode, encode};
 use kopilka_protocol::limits::FRAME_BYTES_MAX;
-use kopilka_protocol::message::{Opening, Reply, SnapshotRequest};
+use kopilka_protocol::message::{FeedBatch, Opening, Reply, SnapshotRequest};
 use kopilka_shell::frame_io::{FrameReader, write_frame};
 use quinn::Connection;
+use tokio::task::JoinHandle;
 
 use super::SessionError;
-use crate::app::{App, News, SnapshotProgress};
+use crate::app::{App, AppError, News, SnapshotProgress};
+use crate::identity::Identity;
+
+/// Pages that share a commit: with pages of 4,096 members some 20 MB of rows, twice over while the next are fetched.
+const PAGES_GATHERED_MAX: usize = 16;
 
 /// Fetches what is missing of a snapshot. `positions`: where the feed stands now, by partition.
 pub(super) async fn run(
@@ -66,7 +74,36 @@ async fn fetch(
     let _ = send.finish();
     let mut frames = FrameReader::new(receive, FRAME_BYTES_MAX);
     let identity = app.identity();
+    let mut writing: Option<JoinHandle<Result<(), AppError>>> = None;
     loop {
+        let mut batches = Vec::new();
+        let fetched = gather(&mut frames, &identity, &mut batches).await;
+        if let Some(before) = writing.take() {
+            before.await??;
+        }
+        // What came before a cut need not come again.
+        let last = matches!(fetched, Ok(true));
+        let written = app.clone();
+        writing = Some(tokio::spawn(async move {
+            written.hear(News::SnapshotPages { batches, last }).await
+        }));
+        if !matches!(fetched, Ok(false)) {
+            if let Some(before) = writing.take() {
+                before.await??;
+            }
+            return fetched.map(|_| ());
+        }
+    }
+}
+
+/// Fetches pages until enough are there for a commit. Gives whether the last of the partition is among them; on an
+/// error, `batches` has those that came before it.
+async fn gather(
+    frames: &mut FrameReader<quinn::RecvStream>,
+    identity: &Identity,
+    batches: &mut Vec<FeedBatch>,
+) -> Result<bool, SessionError> {
+    while batches.len() < PAGES_GATHERED_MAX {
         let frame = frames.next().await?.ok_or(SessionError::Closed)?;
         let page = match decode::<Reply>(&frame)? {
             Reply::Page(page) if page.programme == identity.programme => page,
@@ -79,11 +116,10 @@ async fn fetch(
                 return Err(SessionError::Closed);
             }
         };
-        let batch = page.unpack(&identity.hub)?;
-        let last = page.last;
-        app.hear(News::SnapshotPage { batch, last }).await?;
-        if last {
-            return Ok(());
+        batches.push(page.unpack(&identity.hub)?);
+        if page.last {
+            return Ok(true);
         }
     }
+    Ok(false)
 }

@@ -46,6 +46,8 @@ enum SessionError {
     Page(#[from] PageError),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error("a task ended early: {0}")]
+    Task(#[from] tokio::task::JoinError),
     #[error("the hub closed the stream")]
     Closed,
     #[error("the hub refused: {0}")]

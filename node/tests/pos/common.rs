@@ -118,7 +118,11 @@ impl Node {
         node.hear(News::Directory(directory())).await;
         node.hear(News::SnapshotBegins { positions: vec![0] }).await;
         let batch = batch(0, 0, 0, true, Vec::new());
-        node.hear(News::SnapshotPage { batch, last: true }).await;
+        node.hear(News::SnapshotPages {
+            batches: vec![batch],
+            last: true,
+        })
+        .await;
         node
     }
 

@@ -71,7 +71,11 @@ impl LocalNode {
         let positions = vec![0];
         app.hear(News::SnapshotBegins { positions }).await?;
         let batch = page(members, &lookup, today);
-        app.hear(News::SnapshotPage { batch, last: true }).await?;
+        app.hear(News::SnapshotPages {
+            batches: vec![batch],
+            last: true,
+        })
+        .await?;
         Ok(Self {
             app,
             members,

@@ -4,6 +4,8 @@
 //! numbers of cases and staff actions; within a table in order of key. Other rows are never changed once they are
 //! there, so they are read after the locks and need none.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
 use kopilka_crdt::log::Tip;
@@ -23,7 +25,6 @@ macro_rules! member_columns {
          WHERE programme = member.programme AND member = member.id AND key IS NOT NULL)"
     };
 }
-pub(super) use member_columns;
 
 /// Everything that `keys` name.
 pub(super) async fn rows(
@@ -42,7 +43,7 @@ pub(super) async fn rows(
         rows.hub_log = tip(session, hub_log).await?;
     }
     read_receipts(session, keys, &mut rows).await?;
-    read_identifiers(session, keys, &mut rows).await?;
+    rows.identifiers = identifiers(session, keys.programme, &keys.identifiers).await?;
     read_operations(session, keys, &mut rows).await?;
     Ok(rows)
 }
@@ -146,29 +147,6 @@ async fn read_receipts(
     Ok(())
 }
 
-async fn read_identifiers(
-    session: &mut Session<'_>,
-    keys: &Keys,
-    rows: &mut Rows,
-) -> Result<(), StoreError> {
-    const IDENTIFIERS: &str = "SELECT hash, member FROM UNNEST($2::BYTEA[]) AS wanted (hash) \
-        JOIN identifier USING (hash) WHERE programme = $1";
-    if keys.identifiers.is_empty() {
-        return Ok(());
-    }
-    let hashes: Vec<&[u8]> = keys
-        .identifiers
-        .iter()
-        .map(|hash| hash.0.as_slice())
-        .collect();
-    let programme = i64::from(keys.programme);
-    for row in session.query(IDENTIFIERS, &[&programme, &hashes]).await? {
-        let (hash, member) = identifier_row(&row)?;
-        rows.identifiers.insert(hash, member);
-    }
-    Ok(())
-}
-
 async fn read_operations(
     session: &mut Session<'_>,
     keys: &Keys,
@@ -242,6 +220,23 @@ pub(super) async fn identifier(
         .map(|row| identifier_row(&row))
         .transpose()?
         .map(|(_, member)| member))
+}
+
+/// Who identifiers belong to.
+pub(super) async fn identifiers(
+    session: &mut Session<'_>,
+    programme: u16,
+    hashes: &[IdentifierHash],
+) -> Result<BTreeMap<IdentifierHash, MemberId>, StoreError> {
+    const IDENTIFIERS: &str = "SELECT hash, member FROM UNNEST($2::BYTEA[]) AS wanted (hash) \
+        JOIN identifier USING (hash) WHERE programme = $1";
+    if hashes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let hashes: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
+    let programme = i64::from(programme);
+    let rows = session.query(IDENTIFIERS, &[&programme, &hashes]).await?;
+    rows.iter().map(identifier_row).collect()
 }
 
 /// Where one log stands.

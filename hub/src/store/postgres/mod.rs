@@ -170,6 +170,15 @@ impl Store for Postgres {
         load::identifier(&mut lent.view().await?, programme.0, hash).await
     }
 
+    async fn owners(
+        &self,
+        programme: ProgrammeId,
+        hashes: &[IdentifierHash],
+    ) -> Result<BTreeMap<IdentifierHash, MemberId>, StoreError> {
+        let mut lent = self.pool.lend().await?;
+        load::identifiers(&mut lent.view().await?, programme.0, hashes).await
+    }
+
     async fn members_due(
         &self,
         programme: ProgrammeId,

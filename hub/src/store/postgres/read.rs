@@ -6,12 +6,12 @@ use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId}
 use kopilka_crdt::sealed::MemberKey;
 use tokio_postgres::Row;
 
-use super::load::{member_columns, tip};
+use super::load::tip;
 use super::pool::{Session, Values};
 use crate::store::StoreError;
 use crate::store::columns::{
     audit_row, block_row, case_columns, case_row, column, column_or_end, entity_kind, entity_row,
-    history_cursor, key_row, limit_column, log_columns, log_row, member_row, number,
+    feed_columns, feed_row, history_cursor, key_row, limit_column, log_columns, log_row, number,
     operation_columns, operation_row, prefix_range, profile_row, programme_number, text_column,
 };
 use crate::store::rows::{
@@ -40,7 +40,7 @@ pub(super) async fn feed(
 ) -> Result<FeedPage, StoreError> {
     const FEED: &str = concat!(
         "SELECT ",
-        member_columns!(),
+        feed_columns!(),
         " FROM member WHERE programme = $1 AND partition = $2 AND position > $3 ORDER BY position LIMIT $4"
     );
     page(
@@ -66,7 +66,7 @@ pub(super) async fn snapshot(
 ) -> Result<FeedPage, StoreError> {
     const SNAPSHOT: &str = concat!(
         "SELECT ",
-        member_columns!(),
+        feed_columns!(),
         " FROM member WHERE programme = $1 AND partition = $2 AND id > $3 ORDER BY id LIMIT $4"
     );
     let after = after.map_or(-1, |id| column_or_end(id.0));
@@ -85,7 +85,7 @@ async fn page(
     const HEAD: &str = "SELECT head FROM partition_head WHERE programme = $1 AND partition = $2";
     let (programme, partition) = (i64::from(programme.0), i64::from(partition));
     let values: Values<'_> = &[&programme, &partition, &after, &limit_column(limit)];
-    let members = all(view, sql, values, member_row).await?;
+    let members = all(view, sql, values, feed_row).await?;
     let head = view.query_one(HEAD, &[&programme, &partition]).await?;
     let head = head.map(|row| number(&row, 0, "partition_head"));
     Ok(FeedPage {

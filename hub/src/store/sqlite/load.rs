@@ -21,7 +21,6 @@ macro_rules! member_columns {
          WHERE programme = member.programme AND member = member.id AND key IS NOT NULL)"
     };
 }
-pub(super) use member_columns;
 
 /// Reads at most one row.
 pub(super) fn one<T>(
@@ -68,10 +67,7 @@ pub(super) fn rows(connection: &Connection, keys: &Keys) -> Result<Rows, StoreEr
         })?;
         rows.receipts.extend(found.map(|first| (*key, first)));
     }
-    for hash in &keys.identifiers {
-        let found = identifier(connection, keys.programme, *hash)?;
-        rows.identifiers.extend(found.map(|member| (*hash, member)));
-    }
+    rows.identifiers = identifiers(connection, keys.programme, &keys.identifiers)?;
     for node in &keys.nodes {
         rows.logs.extend(logs(connection, *node)?);
     }
@@ -113,6 +109,20 @@ pub(super) fn identifier(
     one(connection, IDENTIFIER, params![programme, hash.0], |row| {
         Ok(MemberId(number(row, 0, "identifier")?))
     })
+}
+
+/// Who identifiers belong to.
+pub(super) fn identifiers(
+    connection: &Connection,
+    programme: u16,
+    hashes: &[IdentifierHash],
+) -> Result<BTreeMap<IdentifierHash, MemberId>, StoreError> {
+    let mut owners = BTreeMap::new();
+    for hash in hashes {
+        let owner = identifier(connection, programme, *hash)?;
+        owners.extend(owner.map(|member| (*hash, member)));
+    }
+    Ok(owners)
 }
 
 /// Every log of a node.

@@ -121,6 +121,16 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn owners(
+        &self,
+        programme: ProgrammeId,
+        hashes: &[IdentifierHash],
+    ) -> Result<BTreeMap<IdentifierHash, MemberId>, StoreError> {
+        self.readers
+            .view(|view| load::identifiers(view, programme.0, hashes))
+            .await
+    }
+
     async fn members_due(
         &self,
         programme: ProgrammeId,

@@ -6,12 +6,12 @@ use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId}
 use kopilka_crdt::sealed::MemberKey;
 use rusqlite::{Connection, params};
 
-use super::load::{all, member_columns, one, tip};
+use super::load::{all, one, tip};
 use crate::store::StoreError;
 use crate::store::columns::{
     audit_row, block_row, case_columns, case_row, column, column_or_end, entity_kind, entity_row,
-    history_cursor, key_row, limit_column, member_row, number, operation_columns, operation_row,
-    prefix_range, profile_row, programme_number, text_column,
+    feed_columns, feed_row, history_cursor, key_row, limit_column, number, operation_columns,
+    operation_row, prefix_range, profile_row, programme_number, text_column,
 };
 use crate::store::rows::{
     AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedPage, Heads, OperationRow, ProfileRow,
@@ -28,13 +28,13 @@ pub(super) fn feed(
 ) -> Result<FeedPage, StoreError> {
     const FEED: &str = concat!(
         "SELECT ",
-        member_columns!(),
+        feed_columns!(),
         " FROM member WHERE programme = ? AND ? = 0 AND position > ? ORDER BY position LIMIT ?"
     );
     let after = column_or_end(after);
     let place = params![programme.0, partition, after, limit_column(limit)];
     Ok(FeedPage {
-        members: all(view, FEED, place, |row| member_row(row))?,
+        members: all(view, FEED, place, |row| feed_row(row))?,
         head: head(view, programme, partition)?,
         applied: tip(view, log)?,
     })
@@ -51,7 +51,7 @@ pub(super) fn snapshot(
 ) -> Result<FeedPage, StoreError> {
     const SNAPSHOT: &str = concat!(
         "SELECT ",
-        member_columns!(),
+        feed_columns!(),
         " FROM member WHERE programme = ? AND ? = 0 AND id > ? ORDER BY id LIMIT ?"
     );
     let after = match after {
@@ -60,7 +60,7 @@ pub(super) fn snapshot(
     };
     let place = params![programme.0, partition, after, limit_column(limit)];
     Ok(FeedPage {
-        members: all(view, SNAPSHOT, place, |row| member_row(row))?,
+        members: all(view, SNAPSHOT, place, |row| feed_row(row))?,
         head: head(view, programme, partition)?,
         applied: tip(view, log)?,
     })
