@@ -1,12 +1,12 @@
 //! Golden bytes of log entries and member records: what was written once is written the same and read for ever.
 //!
-//! Each line of a `*.v1.txt` file is `name = hex`. A test that finds other bytes prints the whole new text. Take it over
-//! only for a sample that was added: bytes of an existing name are on disks and in signed chains. A new version of a
-//! format gets a file of its own, and the old file stays with its decoding test alone.
+//! Each line of a `*.v1.txt` file is `name = hex`. A test that finds other bytes prints the whole new text, and writes it
+//! under `KOPILKA_REFRESH=1`. Take it over only for a sample that was added: bytes of an existing name are on disks and
+//! in signed chains. A new version of a format gets a file of its own, and the old file stays with its decoding test
+//! alone.
 
 mod bodies;
-
-use std::fmt::Write;
+mod text;
 
 use kopilka_crdt::clock::Stamp;
 use kopilka_crdt::identifier::CardTag;
@@ -16,48 +16,13 @@ use kopilka_crdt::log::{Log, Tip};
 use kopilka_crdt::member::{BlockMark, Member, Shown};
 use kopilka_crdt::operation::Body;
 
+use text::{check, hex, lines, stored};
+
 const NODE: NodeId = NodeId(7);
 const INCARNATION: Incarnation = Incarnation(2);
 const FIRST_MS: u64 = 1_790_000_000_000;
 const ENTRIES: &str = include_str!("entries.v1.txt");
 const MEMBERS: &str = include_str!("members.v1.txt");
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes any text");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digit = |digit: u8| {
-        char::from(digit)
-            .to_digit(16)
-            .expect("golden bytes are hexadecimal")
-    };
-    let byte = |pair: &[u8]| {
-        u8::try_from(digit(pair[0]) * 16 + digit(pair[1])).expect("two digits are a byte")
-    };
-    text.as_bytes().chunks(2).map(byte).collect()
-}
-
-fn stored(text: &str) -> Vec<(&str, Vec<u8>)> {
-    text.lines()
-        .map(|line| line.split_once(" = ").expect("a line is `name = hex`"))
-        .map(|(name, bytes)| (name, unhex(bytes)))
-        .collect()
-}
-
-fn check(file: &str, stored: &str, found: &[(&str, Vec<u8>)]) {
-    let mut text = String::new();
-    for (name, bytes) in found {
-        writeln!(text, "{name} = {}", hex(bytes)).expect("a string takes any text");
-    }
-    assert!(
-        stored == text,
-        "{file} says something else; the text is now:\n{text}"
-    );
-}
 
 /// A member with something in every field.
 fn member() -> Member {
@@ -108,21 +73,21 @@ fn entries_are_written_as_before() {
     let mut found = Vec::new();
     for (step, (name, body)) in (0..).zip(bodies::samples()) {
         let entry = log.append(FIRST_MS + step * 1_000, &body).unwrap();
-        found.push((name, entry.bytes));
+        found.push((name, hex(&entry.bytes)));
     }
-    found.push(("head", log.tip().head.0.to_vec()));
-    check("entries.v1.txt", ENTRIES, &found);
+    found.push(("head", hex(&log.tip().head.0)));
+    check("entries.v1.txt", ENTRIES, &lines(found.into_iter()));
 }
 
 #[test]
 fn entries_are_read_as_before() {
-    let mut lines = stored(ENTRIES);
-    let (name, head) = lines.pop().unwrap();
+    let mut entries = stored(ENTRIES);
+    let (name, head) = entries.pop().unwrap();
     assert_eq!(name, "head");
     let mut tip = Tip::genesis(NODE, INCARNATION);
     let samples: Vec<(&str, Body)> = bodies::samples();
-    assert_eq!(lines.len(), samples.len());
-    for ((name, bytes), (expected_name, expected)) in lines.iter().zip(samples) {
+    assert_eq!(entries.len(), samples.len());
+    for ((name, bytes), (expected_name, expected)) in entries.iter().zip(samples) {
         let (next, stamp, body) = tip.follow(bytes).unwrap();
         assert_eq!((*name, body), (expected_name, expected));
         assert_eq!(
@@ -138,11 +103,10 @@ fn entries_are_read_as_before() {
 #[test]
 fn members_are_written_and_read_as_before() {
     let members = [("empty", Member::default()), ("full", member())];
-    let found: Vec<_> = members
+    let found = members
         .iter()
-        .map(|(name, member)| (*name, member.encode()))
-        .collect();
-    check("members.v1.txt", MEMBERS, &found);
+        .map(|(name, member)| (*name, hex(&member.encode())));
+    check("members.v1.txt", MEMBERS, &lines(found));
     for ((_, bytes), (name, member)) in stored(MEMBERS).iter().zip(members) {
         assert_eq!(Member::decode(bytes), Ok(member), "{name}");
     }
