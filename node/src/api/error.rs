@@ -14,105 +14,165 @@ const FIX_RECEIPT: &str = "Correct the receipt and send it with a new Idempotenc
 const WITHOUT_POINTS: &str =
     "Продайте без списания баллов или спишите меньше. / Sell without redeeming, or redeem less.";
 
+/// A kind of problem: all of it but what is wrong this time.
+struct Kind {
+    status: StatusCode,
+    code: &'static str,
+    what_to_do: &'static str,
+}
+
+impl Kind {
+    const fn new(status: StatusCode, code: &'static str, what_to_do: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            what_to_do,
+        }
+    }
+
+    fn because(&self, detail: impl Into<Box<str>>) -> Problem {
+        Problem::new(self.status, self.code, detail, self.what_to_do)
+    }
+
+    /// In the words of the error.
+    fn of(&self, error: &impl std::fmt::Display) -> Problem {
+        self.because(sentence(error))
+    }
+}
+
+const NOT_READY: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "not_ready",
+    "Wait until the node has reached the hub for the first time.",
+);
+const MEMBER_UNKNOWN: Kind = Kind::new(
+    StatusCode::NOT_FOUND,
+    "member_unknown",
+    "Check the identifier, or enrol the person.",
+);
+const CARD_UNKNOWN: Kind = Kind::new(
+    StatusCode::NOT_FOUND,
+    "card_unknown",
+    "Identify the member again.",
+);
+const PURCHASE_UNKNOWN: Kind = Kind::new(
+    StatusCode::NOT_FOUND,
+    "purchase_unknown",
+    "Check the identifier or the receipt.",
+);
+const CASHIER_UNKNOWN: Kind = Kind::new(
+    StatusCode::FORBIDDEN,
+    "cashier_unknown",
+    "Have head office enter the cashier, or use another number.",
+);
+const IDEMPOTENCY_KEY_REUSED: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "idempotency_key_reused",
+    "Use a new key for a new request, and the same key with the same body for a retry.",
+);
+const RECEIPT_REGISTERED: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "receipt_already_registered",
+    "Ask for that purchase; a new sale needs a new receipt number.",
+);
+const IDENTIFIER_TAKEN: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "identifier_taken",
+    "Identify the member by it, or use another.",
+);
+const NOT_CONFIRMED: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "purchase_not_confirmed",
+    "Confirm or void it.",
+);
+const CONFIRMED: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "purchase_confirmed",
+    "Cancel it, or take goods back.",
+);
+const VOIDED: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "purchase_voided",
+    "Authorise the sale again.",
+);
+const CARD_BLOCKED: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "card_blocked",
+    "Продайте без карты. / Sell without the card; head office can release it.",
+);
+const CARD_NOT_ACTIVE: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "card_not_active",
+    "Activate the card, or use another one.",
+);
+const GIFTS_SHORT: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "gifts_short",
+    "Hand out no more than wait.",
+);
+const INVALID_IDENTIFIER: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "invalid_identifier",
+    "Read or type it again.",
+);
+const CONSENT_MISSING: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "consent_missing",
+    "Take the consent `personal_data` first, or leave the questionnaire out.",
+);
+const TOO_MANY_HOLDS: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "too_many_holds",
+    "Confirm or void sales that wait.",
+);
+const AMOUNT_OUT_OF_RANGE: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "amount_out_of_range",
+    FIX_RECEIPT,
+);
+const TOO_LARGE: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "too_large",
+    "Send less at once.",
+);
+
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
-        match error {
-            AppError::Store(error) => store(&error),
-            AppError::Writer(error) => writer(error),
-            AppError::NotReady => Self::unavailable(
-                "not_ready",
-                sentence(&error),
-                "Wait until the node has reached the hub for the first time.",
-            ),
-            AppError::UnknownMember => Self::not_found(
-                "member_unknown",
-                "Участник здесь неизвестен. / No such member is known here.",
-                "Check the identifier, or enrol the person.",
-            ),
-            AppError::UnknownCard => Self::not_found(
-                "card_unknown",
-                "У участника нет такой карты. / The member has no such card.",
-                "Identify the member again.",
-            ),
-            AppError::UnknownPurchase => Self::not_found(
-                "purchase_unknown",
+        match &error {
+            AppError::Store(error) => store(error),
+            AppError::Writer(error) => writer(*error),
+            AppError::Pricing(error) => pricing(error),
+            AppError::Refused(error) => refused(error),
+            AppError::Reversal(error) => reversal(error),
+            AppError::UnknownMember => {
+                MEMBER_UNKNOWN.because("Участник здесь неизвестен. / No such member is known here.")
+            }
+            AppError::UnknownCard => {
+                CARD_UNKNOWN.because("У участника нет такой карты. / The member has no such card.")
+            }
+            AppError::UnknownPurchase => PURCHASE_UNKNOWN.because(
                 "No such purchase is known at this node, or its return period is over.",
-                "Check the identifier or the receipt.",
             ),
-            AppError::UnknownCashier(_) => Self::forbidden(
-                "cashier_unknown",
-                sentence(&error),
-                "Have head office enter the cashier, or use another number.",
-            ),
-            AppError::Pricing(error) => pricing(&error),
-            AppError::Refused(error) => refused(&error),
-            AppError::Reversal(error) => reversal(&error),
-            AppError::IdempotencyKeyReused => Self::conflict(
-                "idempotency_key_reused",
-                sentence(&error),
-                "Use a new key for a new request, and the same key with the same body for a retry.",
-            ),
-            AppError::ReceiptRegistered(_) => Self::conflict(
-                "receipt_already_registered",
-                sentence(&error),
-                "Ask for that purchase; a new sale needs a new receipt number.",
-            ),
-            AppError::IdentifierTaken => Self::conflict(
-                "identifier_taken",
-                sentence(&error),
-                "Identify the member by it, or use another.",
-            ),
-            AppError::NotConfirmed => Self::conflict(
-                "purchase_not_confirmed",
-                sentence(&error),
-                "Confirm or void it.",
-            ),
-            AppError::AlreadyConfirmed => Self::conflict(
-                "purchase_confirmed",
-                sentence(&error),
-                "Cancel it, or take goods back.",
-            ),
-            AppError::Voided => Self::conflict(
-                "purchase_voided",
-                sentence(&error),
-                "Authorise the sale again.",
-            ),
-            AppError::CardBlocked { reason } => Self::conflict(
-                "card_blocked",
-                format!("Карта заблокирована: {reason} / The card is blocked: {reason}"),
-                "Продайте без карты. / Sell without the card; head office can release it.",
-            ),
-            AppError::CardNotActive(_) => Self::conflict(
-                "card_not_active",
-                sentence(&error),
-                "Activate the card, or use another one.",
-            ),
-            AppError::GiftsShort(_) => Self::conflict(
-                "gifts_short",
-                sentence(&error),
-                "Hand out no more than wait.",
-            ),
-            AppError::Identifier(_) => Self::unprocessable(
-                "invalid_identifier",
-                sentence(&error),
-                "Read or type it again.",
-            ),
-            AppError::ConsentMissing => Self::unprocessable(
-                "consent_missing",
+            AppError::CardBlocked { reason } => CARD_BLOCKED.because(format!(
+                "Карта заблокирована: {reason} / The card is blocked: {reason}"
+            )),
+            AppError::ConsentMissing => CONSENT_MISSING.because(
                 "Нет согласия на обработку персональных данных. / Consent to personal data is missing.",
-                "Take the consent `personal_data` first, or leave the questionnaire out.",
             ),
-            AppError::TooManyHolds => Self::unavailable(
-                "too_many_holds",
-                sentence(&error),
-                "Confirm or void sales that wait.",
-            ),
-            AppError::Amount(_) => {
-                Self::unprocessable("amount_out_of_range", sentence(&error), FIX_RECEIPT)
-            }
-            AppError::Entry(_) | AppError::Seal(_) => {
-                Self::unprocessable("too_large", sentence(&error), "Send less at once.")
-            }
+            AppError::NotReady => NOT_READY.of(&error),
+            AppError::UnknownCashier(_) => CASHIER_UNKNOWN.of(&error),
+            AppError::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.of(&error),
+            AppError::ReceiptRegistered(_) => RECEIPT_REGISTERED.of(&error),
+            AppError::IdentifierTaken => IDENTIFIER_TAKEN.of(&error),
+            AppError::NotConfirmed => NOT_CONFIRMED.of(&error),
+            AppError::AlreadyConfirmed => CONFIRMED.of(&error),
+            AppError::Voided => VOIDED.of(&error),
+            AppError::CardNotActive(_) => CARD_NOT_ACTIVE.of(&error),
+            AppError::GiftsShort(_) => GIFTS_SHORT.of(&error),
+            AppError::Identifier(_) => INVALID_IDENTIFIER.of(&error),
+            AppError::TooManyHolds => TOO_MANY_HOLDS.of(&error),
+            AppError::Amount(_) => AMOUNT_OUT_OF_RANGE.of(&error),
+            AppError::Entry(_) | AppError::Seal(_) => TOO_LARGE.of(&error),
             AppError::Fold(_)
             | AppError::Signature(_)
             | AppError::Publication(_)
