@@ -21,6 +21,8 @@ use serde_json::json;
 
 /// How often time acts: holds lapse, rows that were kept long enough go.
 const TICK: Duration = Duration::from_secs(1);
+/// How many ticks apart samples of histograms are folded into their buckets; they take memory until then.
+const TICKS_BETWEEN_FOLDS: u64 = 60;
 /// How long `status` waits for the node.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -150,8 +152,8 @@ async fn run(config: NodeConfig) -> Result<(), Failure> {
     let address = config.hub.unwrap_or(enrolled_with);
     tracing::info!(http = %server.address(), hub = %address, node = %app.identity().node, "serving");
     let syncing = tokio::spawn(sync::run(app.clone(), key, address, shutdown.clone()));
-    let ticking = tokio::spawn(tick(app.clone(), shutdown.clone()));
-    let router = api::router(app.clone()).merge(telemetry.routes());
+    let ticking = tokio::spawn(tick(app.clone(), telemetry.clone(), shutdown.clone()));
+    let router = api::router(app.clone()).merge(api::metrics(&telemetry, app.clone()));
     let served = server.serve(router, shutdown).await;
     // Whatever ended the server, the log's last operations are on the disk before the process goes.
     let stopped = tokio::task::spawn_blocking(move || app.stop()).await;
@@ -161,13 +163,16 @@ async fn run(config: NodeConfig) -> Result<(), Failure> {
     stopped.exit_with(Exit::Failure)?.exit_with(Exit::Failure)
 }
 
-async fn tick(app: App, shutdown: Shutdown) {
+async fn tick(app: App, telemetry: Telemetry, shutdown: Shutdown) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for ticks in 1_u64.. {
         tokio::select! {
             _ = interval.tick() => {}
             () = shutdown.requested() => return,
+        }
+        if ticks.is_multiple_of(TICKS_BETWEEN_FOLDS) {
+            drop(telemetry.render());
         }
         if let Err(error) = app.tick().await {
             tracing::warn!(%error, "upkeep failed");

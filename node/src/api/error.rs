@@ -6,7 +6,7 @@ use kopilka_rules::redemption::Refused;
 use kopilka_rules::reversal::ReversalError;
 use kopilka_shell::problem::Problem;
 
-use crate::app::{AppError, points};
+use crate::app::{AppError, REFUSALS, points};
 use crate::store::StoreError;
 use crate::store::writer::WriterError;
 
@@ -138,50 +138,55 @@ const TOO_LARGE: Kind = Kind::new(
 
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
-        match &error {
-            AppError::Store(error) => store(error),
-            AppError::Writer(error) => writer(*error),
-            AppError::Pricing(error) => pricing(error),
-            AppError::Refused(error) => refused(error),
-            AppError::Reversal(error) => reversal(error),
-            AppError::UnknownMember => {
-                MEMBER_UNKNOWN.because("Участник здесь неизвестен. / No such member is known here.")
-            }
-            AppError::UnknownCard => {
-                CARD_UNKNOWN.because("У участника нет такой карты. / The member has no such card.")
-            }
-            AppError::UnknownPurchase => PURCHASE_UNKNOWN.because(
-                "No such purchase is known at this node, or its return period is over.",
-            ),
-            AppError::CardBlocked { reason } => CARD_BLOCKED.because(format!(
-                "Карта заблокирована: {reason} / The card is blocked: {reason}"
-            )),
-            AppError::ConsentMissing => CONSENT_MISSING.because(
-                "Нет согласия на обработку персональных данных. / Consent to personal data is missing.",
-            ),
-            AppError::NotReady => NOT_READY.of(&error),
-            AppError::UnknownCashier(_) => CASHIER_UNKNOWN.of(&error),
-            AppError::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.of(&error),
-            AppError::ReceiptRegistered(_) => RECEIPT_REGISTERED.of(&error),
-            AppError::IdentifierTaken => IDENTIFIER_TAKEN.of(&error),
-            AppError::NotConfirmed => NOT_CONFIRMED.of(&error),
-            AppError::AlreadyConfirmed => CONFIRMED.of(&error),
-            AppError::Voided => VOIDED.of(&error),
-            AppError::CardNotActive(_) => CARD_NOT_ACTIVE.of(&error),
-            AppError::GiftsShort(_) => GIFTS_SHORT.of(&error),
-            AppError::Identifier(_) => INVALID_IDENTIFIER.of(&error),
-            AppError::TooManyHolds => TOO_MANY_HOLDS.of(&error),
-            AppError::Amount(_) => AMOUNT_OUT_OF_RANGE.of(&error),
-            AppError::Entry(_) | AppError::Seal(_) => TOO_LARGE.of(&error),
-            AppError::Fold(_)
-            | AppError::Signature(_)
-            | AppError::Publication(_)
-            | AppError::Foreign
-            | AppError::OutOfOrder
-            | AppError::UnreadableRecord => {
-                tracing::error!(%error, "a till's request ran into it");
-                Self::internal()
-            }
+        let problem = problem(&error);
+        metrics::counter!(REFUSALS, "code" => problem.code.to_string()).increment(1);
+        problem
+    }
+}
+
+fn problem(error: &AppError) -> Problem {
+    match error {
+        AppError::Store(error) => store(error),
+        AppError::Writer(error) => writer(*error),
+        AppError::Pricing(error) => pricing(error),
+        AppError::Refused(error) => refused(error),
+        AppError::Reversal(error) => reversal(error),
+        AppError::UnknownMember => {
+            MEMBER_UNKNOWN.because("Участник здесь неизвестен. / No such member is known here.")
+        }
+        AppError::UnknownCard => {
+            CARD_UNKNOWN.because("У участника нет такой карты. / The member has no such card.")
+        }
+        AppError::UnknownPurchase => PURCHASE_UNKNOWN
+            .because("No such purchase is known at this node, or its return period is over."),
+        AppError::CardBlocked { reason } => CARD_BLOCKED.because(format!(
+            "Карта заблокирована: {reason} / The card is blocked: {reason}"
+        )),
+        AppError::ConsentMissing => CONSENT_MISSING.because(
+            "Нет согласия на обработку персональных данных. / Consent to personal data is missing.",
+        ),
+        AppError::NotReady => NOT_READY.of(error),
+        AppError::UnknownCashier(_) => CASHIER_UNKNOWN.of(error),
+        AppError::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.of(error),
+        AppError::ReceiptRegistered(_) => RECEIPT_REGISTERED.of(error),
+        AppError::IdentifierTaken => IDENTIFIER_TAKEN.of(error),
+        AppError::NotConfirmed => NOT_CONFIRMED.of(error),
+        AppError::AlreadyConfirmed => CONFIRMED.of(error),
+        AppError::Voided => VOIDED.of(error),
+        AppError::CardNotActive(_) => CARD_NOT_ACTIVE.of(error),
+        AppError::GiftsShort(_) => GIFTS_SHORT.of(error),
+        AppError::Identifier(_) => INVALID_IDENTIFIER.of(error),
+        AppError::TooManyHolds => TOO_MANY_HOLDS.of(error),
+        AppError::Amount(_) => AMOUNT_OUT_OF_RANGE.of(error),
+        AppError::Entry(_) | AppError::Seal(_) => TOO_LARGE.of(error),
+        AppError::Fold(_)
+        | AppError::Signature(_)
+        | AppError::Publication(_)
+        | AppError::Foreign
+        | AppError::OutOfOrder
+        | AppError::UnreadableRecord => {
+            tracing::error!(%error, "a till's request ran into it");
+            Problem::internal()
         }
     }
 }

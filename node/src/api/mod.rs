@@ -12,8 +12,12 @@ mod returns;
 mod till;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::routing::get;
 use kopilka_shell::problem::{ApiJson, with_problem_responses};
+use kopilka_shell::telemetry::Telemetry;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -41,7 +45,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 )]
 struct Contract;
 
-/// The routes of tills and operators, and their contract. Metrics are added by the process.
+/// The routes of tills and operators, and their contract. The process adds [`metrics`].
 pub fn router(app: App) -> Router {
     let (router, document) = documented().split_for_parts();
     let document = with_security(document);
@@ -52,6 +56,22 @@ pub fn router(app: App) -> Router {
         )
         .with_state(app);
     with_problem_responses(router, BODY_BYTES_MAX)
+}
+
+/// `GET /metrics`, with the node's state as of the request.
+pub fn metrics(telemetry: &Telemetry, app: App) -> Router {
+    let observed = middleware::from_fn_with_state(app, observe);
+    telemetry.routes().route_layer(observed)
+}
+
+async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    match tokio::task::spawn_blocking(move || app.observe()).await {
+        Ok(Ok(())) => {}
+        // The counters are worth having all the same.
+        Ok(Err(error)) => tracing::warn!(%error, "the node's state cannot be read for a scrape"),
+        Err(error) => tracing::error!(%error, "reading the node's state for a scrape panicked"),
+    }
+    next.run(request).await
 }
 
 /// The contract.

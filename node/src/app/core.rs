@@ -20,6 +20,7 @@ use crate::store::{Batch, Engine, StoreError, Table};
 
 use super::clock::WallClock;
 use super::error::AppError;
+use super::figures::WriterFigures;
 use super::keys;
 use super::records::{Answered, HistoryEntry, LogEntry, Outcome, SyncRecord};
 use super::request::{Action, Call, Request};
@@ -60,6 +61,7 @@ pub(super) struct Core {
     engine: Arc<dyn Engine>,
     key: SigningKey,
     written: watch::Sender<Written>,
+    figures: WriterFigures,
     /// A commit failed and what is in memory has not been read again since.
     stale: bool,
 }
@@ -87,6 +89,7 @@ impl Core {
             engine,
             key,
             written,
+            figures: WriterFigures::new(),
             stale: false,
         };
         core.read_in_force()?;
@@ -208,6 +211,7 @@ impl Core {
             bytes: appended.bytes,
         };
         self.rows.put(Table::Log, key, &entry);
+        self.figures.appended(body);
         Ok((appended.id, appended.stamp))
     }
 
@@ -323,11 +327,13 @@ impl Apply for Core {
 
     fn apply(&mut self, request: Request, now_ms: u64, batch: &mut Batch) -> Self::Reply {
         let before = (self.writing.clone(), self.identity);
+        let counted = self.figures.request();
         let reply = self.dispatch(request, now_ms);
         match &reply {
             Ok(_) => self.rows.accept(batch),
             Err(_) => {
                 self.rows.refuse();
+                self.figures.refused(counted);
                 (self.writing, self.identity) = before;
             }
         }
@@ -335,6 +341,7 @@ impl Apply for Core {
     }
 
     fn seal(&mut self, batch: &mut Batch) {
+        self.figures.commit_begins();
         if self.writing.unsealed_operations == 0 {
             return;
         }
@@ -351,6 +358,7 @@ impl Apply for Core {
 
     fn committed(&mut self) {
         self.rows.forget_group();
+        self.figures.committed();
         let now = Written {
             identity: self.identity,
             tip: self.writing.log.tip(),
@@ -365,6 +373,7 @@ impl Apply for Core {
 
     fn rollback(&mut self) {
         self.rows.forget_group();
+        self.figures.failed();
         self.stale = true;
         if let Err(error) = self.read_again() {
             tracing::error!(%error, "cannot read the state again after a failed commit");

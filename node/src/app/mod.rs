@@ -3,6 +3,7 @@
 mod clock;
 mod core;
 mod error;
+mod figures;
 mod hub;
 mod keys;
 mod ladder;
@@ -37,6 +38,7 @@ use crate::store::{Engine, StoreError, Table};
 
 pub use self::core::Written;
 pub use error::AppError;
+pub(crate) use figures::{REFUSALS, SESSIONS, SESSIONS_FAILED, SESSIONS_REFUSED};
 pub use hub::{HubLink, LinkError, NoHub};
 pub use message::points;
 pub use outgoing::Outgoing;
@@ -52,6 +54,7 @@ pub use request::{
 pub use rules::{Blocks, Directory, InForce, Rules};
 
 use self::core::Core;
+use figures::Observed;
 use records::SyncRecord;
 use rows::Rows;
 
@@ -83,10 +86,13 @@ struct Inner {
     written: watch::Receiver<Written>,
     hub: RwLock<Arc<dyn HubLink>>,
     clock: fn() -> u64,
+    observed: Observed,
 }
 
 impl App {
     /// Opens an enrolled node's state and starts its writer. `clock` gives milliseconds since 1970.
+    ///
+    /// What the writer counts goes to the metrics recorder that is installed by then.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -107,6 +113,7 @@ impl App {
             written,
             hub: RwLock::new(Arc::new(NoHub)),
             clock,
+            observed: Observed::new(clock()),
         })))
     }
 

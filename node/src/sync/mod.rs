@@ -18,7 +18,7 @@ use kopilka_shell::frame_io::FrameError;
 use kopilka_shell::quic::{ClientEndpoint, ExpectedKey, PeerKey, QuicError};
 use kopilka_shell::shutdown::Shutdown;
 
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, SESSIONS_FAILED, SESSIONS_REFUSED};
 use ed25519_dalek::SigningKey;
 use link::Link;
 
@@ -79,10 +79,11 @@ pub async fn run(app: App, key: SigningKey, address: String, shutdown: Shutdown)
             Ok(Ended::Again) => Duration::ZERO,
             Err(SessionError::Refused(refusal)) => {
                 tracing::error!(%refusal, "the hub refuses this node");
-                metrics::counter!("kopilka_node_sessions_refused_total").increment(1);
+                metrics::counter!(SESSIONS_REFUSED).increment(1);
                 REFUSED_WAIT
             }
             Err(error) => {
+                metrics::counter!(SESSIONS_FAILED).increment(1);
                 let wait =
                     Duration::from_millis(backoff.failed(u64::from_le_bytes(random_bytes::<8>())));
                 tracing::info!(%error, wait_ms = wait.as_millis(), "out of touch with the hub");

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::link::Link;
 use super::{Ended, SessionError, bootstrap, pushes};
-use crate::app::{App, News};
+use crate::app::{App, News, SESSIONS};
 
 /// How long a node that goes down waits for what it has sent to become durable at the hub.
 const DRAIN_MS_MAX: u64 = 2_000;
@@ -182,6 +182,7 @@ impl Session<'_> {
     fn join(&mut self) {
         self.joined = true;
         self.link.set(self.connection.clone());
+        metrics::counter!(SESSIONS).increment(1);
         let identity = self.app.identity();
         tracing::info!(node = %identity.node, incarnation = identity.incarnation.0, "in touch with the hub");
         self.tasks.spawn(pushes::run(

@@ -5,6 +5,7 @@
 mod common;
 mod contract;
 mod faults;
+mod figures;
 mod members;
 mod redemption;
 mod replica;
