@@ -71,6 +71,7 @@ const ROUTES: &[(&str, &str, Rule)] = {
         ("GET", "/v1/programmes/{programme}/members/{member}/operations", Needs(ReadMembers)),
         ("POST", "/v1/programmes/{programme}/members/{member}/adjustments", Needs(WriteMembers)),
         ("POST", "/v1/programmes/{programme}/members/{member}/cards", Needs(WriteMembers)),
+        ("POST", "/v1/programmes/{programme}/members/import", Needs(WriteMembers)),
         ("GET", "/v1/programmes/{programme}/blocks", Needs(ReadMembers)),
         ("POST", "/v1/programmes/{programme}/blocks", Needs(Block)),
         ("GET", "/v1/programmes/{programme}/blocks/{number}/delivery", Needs(ReadMembers)),

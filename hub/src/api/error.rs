@@ -3,6 +3,7 @@
 use kopilka_shell::problem::Problem;
 
 use crate::app::action::ActionError;
+use crate::app::import::{COLUMNS_HELP, ImportError};
 use crate::app::rulebook::RuleBookError;
 use crate::app::staff::session::SignInError;
 use crate::store::StoreError;
@@ -66,6 +67,27 @@ impl From<ActionError> for Problem {
                 text,
                 "Write off less, or wait until stores have given their rights back.",
             ),
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        let text = error.to_string();
+        match error {
+            ImportError::Action(error) => error.into(),
+            ImportError::Csv(_) => Self::unprocessable(
+                "csv_unreadable",
+                text,
+                "Send CSV in UTF-8; rows before this place were taken, and a repeated file changes nothing twice.",
+            ),
+            ImportError::Column(_) | ImportError::NoIdentifier => {
+                Self::unprocessable("csv_header", text, COLUMNS_HELP)
+            }
+            ImportError::Report(_) => {
+                tracing::error!(%error, "an import could not be reported");
+                Self::internal()
+            }
         }
     }
 }

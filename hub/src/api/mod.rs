@@ -5,6 +5,7 @@ mod blocks;
 mod catalogue;
 mod error;
 mod health;
+mod import;
 mod members;
 mod nodes;
 mod rules;
@@ -130,6 +131,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(members::operations))
         .routes(routes!(members::adjust))
         .routes(routes!(members::bind))
+        .routes(routes!(import::import))
         .routes(routes!(blocks::list, blocks::order))
         .routes(routes!(blocks::delivery))
         .routes(routes!(security::cases))

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{PageView, time, word};
 use crate::app::action::ActionError;
+use crate::app::import::{Fault, Tally};
 use crate::app::members::Seen;
 use crate::app::members::adjust::Adjusted;
 use crate::app::members::history::Page;
@@ -187,6 +188,16 @@ impl From<Adjusted> for AdjustedView {
             repeated: adjusted.repeated,
         }
     }
+}
+
+/// An import that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportView {
+    /// What it comes to.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Rows that were not taken, by line; 1,000 at most.
+    pub faults: Vec<Fault>,
 }
 
 /// An operation in a member's history.

@@ -118,6 +118,9 @@ pub async fn everything_that_is_written_is_read_back(subject: &Subject) {
     assert_eq!(anna, Some((row, Some(tip(1)))));
     let owner = store.find(PROGRAMME, identifier(1)).await.unwrap();
     assert_eq!(owner, Some(ANNA));
+    let asked = [identifier(1), identifier(1), identifier(9)];
+    let owners = store.owners(PROGRAMME, &asked).await.unwrap();
+    assert_eq!(owners, [(identifier(1), ANNA)].into());
     let (key, fields) = store.profile(PROGRAMME, ANNA).await.unwrap();
     assert_eq!(key, Some(MemberKey([8; 32])));
     assert_eq!(fields, [field("город\u{fffd}", 1, b"sealed")]);
@@ -287,6 +290,10 @@ pub async fn programmes_do_not_meet(subject: &Subject) {
     assert!(found.identifiers.is_empty());
     assert_eq!((found.block_last, found.hub_log), (0, None));
     assert_eq!(store.find(OTHER, identifier(1)).await.unwrap(), None);
+    assert_eq!(
+        store.owners(OTHER, &[identifier(1)]).await.unwrap(),
+        [].into()
+    );
     assert_eq!(store.profile(OTHER, ANNA).await.unwrap(), (None, vec![]));
     assert_eq!(store.cases(OTHER, None, 9).await.unwrap(), []);
     let history = store.operations_of(OTHER, ANNA, None, 9).await.unwrap();

@@ -6,7 +6,8 @@ use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::operation::Body;
 
-use super::row::Newcomer;
+use super::newcomer::Newcomer;
+use super::row::Applicant;
 use super::{Fault, Setting};
 use crate::app::Hub;
 use crate::app::action::ActionError;
@@ -24,16 +25,82 @@ pub struct Outcome {
     pub faults: Vec<Fault>,
 }
 
-/// Brings in the members of a batch, all in one transaction.
+/// What a row comes to, by who has its card and phone.
+enum Standing {
+    New,
+    Existing,
+    PhoneTaken,
+}
+
+fn standing(
+    card: Option<IdentifierHash>,
+    phone: Option<IdentifierHash>,
+    is_taken: impl Fn(&IdentifierHash) -> bool,
+) -> Standing {
+    let known_by_phone = phone.is_some_and(|phone| is_taken(&phone));
+    match card {
+        Some(card) if is_taken(&card) => Standing::Existing,
+        Some(_) if known_by_phone => Standing::PhoneTaken,
+        None if known_by_phone => Standing::Existing,
+        Some(_) | None => Standing::New,
+    }
+}
+
+impl Outcome {
+    /// Counts a row that changes nothing.
+    fn note(&mut self, line: u64, standing: &Standing) {
+        match standing {
+            Standing::New => {}
+            Standing::Existing => self.existing += 1,
+            Standing::PhoneTaken => self.faults.push(Fault {
+                line,
+                field: "phone",
+                reason: "belongs to another member".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Brings in those of a batch who are new, all in one transaction. Who is known already is found out first, by reading
+/// only: nothing is sealed and nothing is locked for them.
 pub async fn commit(
+    hub: &Hub,
+    setting: &Setting,
+    applicants: Vec<Applicant>,
+) -> Result<Outcome, ActionError> {
+    let shown = applicants
+        .iter()
+        .flat_map(|applicant| applicant.card_hash().into_iter().chain(applicant.phone));
+    let shown: Vec<IdentifierHash> = shown.collect();
+    let known = hub.store.owners(setting.target.programme, &shown).await?;
+    let mut outcome = Outcome::default();
+    let mut newcomers = Vec::new();
+    for applicant in applicants {
+        let found = standing(applicant.card_hash(), applicant.phone, |hash| {
+            known.contains_key(hash)
+        });
+        outcome.note(applicant.line, &found);
+        if matches!(found, Standing::New) {
+            newcomers.push(Newcomer::new(applicant, setting));
+        }
+    }
+    if !newcomers.is_empty() {
+        let admitted = admit_all(hub, setting, &newcomers).await?;
+        outcome.imported += admitted.imported;
+        outcome.existing += admitted.existing;
+        outcome.faults.extend(admitted.faults);
+    }
+    Ok(outcome)
+}
+
+async fn admit_all(
     hub: &Hub,
     setting: &Setting,
     newcomers: &[Newcomer],
 ) -> Result<Outcome, ActionError> {
-    let identifiers = newcomers.iter().flat_map(|newcomer| {
-        let card = newcomer.enrolment.card.as_ref().map(|(hash, _)| *hash);
-        card.into_iter().chain(newcomer.phone)
-    });
+    let identifiers = newcomers
+        .iter()
+        .flat_map(|newcomer| newcomer.card_hash().into_iter().chain(newcomer.phone));
     let keys = Keys {
         programme: setting.target.programme.0,
         members: newcomers.iter().map(|newcomer| newcomer.id).collect(),
@@ -65,21 +132,13 @@ fn decide(
     let mut taken: BTreeSet<IdentifierHash> = rows.identifiers.keys().copied().collect();
     let (mut changes, mut outcome) = (Changes::default(), Outcome::default());
     for newcomer in newcomers {
-        let card = newcomer.enrolment.card.as_ref().map(|(hash, _)| *hash);
-        let known_by_phone = newcomer.phone.is_some_and(|phone| taken.contains(&phone));
-        match card {
-            Some(card) if taken.contains(&card) => outcome.existing += 1,
-            None if known_by_phone => outcome.existing += 1,
-            Some(_) if known_by_phone => outcome.faults.push(Fault {
-                line: newcomer.line,
-                field: "phone",
-                reason: "belongs to another member".to_owned(),
-            }),
-            Some(_) | None => {
-                admit(newcomer, setting, &mut log, &mut changes)?;
-                taken.extend(card.into_iter().chain(newcomer.phone));
-                outcome.imported += 1;
-            }
+        let card = newcomer.card_hash();
+        let found = standing(card, newcomer.phone, |hash| taken.contains(hash));
+        outcome.note(newcomer.line, &found);
+        if matches!(found, Standing::New) {
+            admit(newcomer, setting, &mut log, &mut changes)?;
+            taken.extend(card.into_iter().chain(newcomer.phone));
+            outcome.imported += 1;
         }
     }
     Ok((changes, outcome))

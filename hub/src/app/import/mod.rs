@@ -1,9 +1,10 @@
 //! Members and cards brought in from an earlier system, from CSV, a thousand rows at a time.
 //!
 //! A row that cannot be taken is reported with its line, field and reason, and the import goes on. A second import of
-//! the same file finds every identifier taken and changes nothing.
+//! the same file finds every identifier taken and changes nothing. The command line and the HTTP interface share it.
 
 mod batch;
+mod newcomer;
 mod row;
 
 use std::io::Read;
@@ -15,16 +16,19 @@ use kopilka_crdt::member::BlockMark;
 use kopilka_rules::{Moment, Programme};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::app::Hub;
 use crate::app::action::{ActionError, Actor};
 use crate::app::blocks;
 use crate::app::catalogue::programmes;
 use crate::app::members::rules_now;
-use row::{Columns, Newcomer};
+use row::{Applicant, Columns};
 
 /// Rows in one transaction.
 const BATCH_ROWS: usize = 1_000;
+/// How much of a column's unknown name an error repeats.
+const COLUMN_SHOWN_CHARACTERS_MAX: usize = 64;
 
 /// The columns, as `--help` shows them.
 pub const COLUMNS_HELP: &str = "\
@@ -63,7 +67,7 @@ pub enum ImportError {
 }
 
 /// A row that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// Its line in the file, the header being 1.
     pub line: u64,
@@ -74,7 +78,7 @@ pub struct Fault {
 }
 
 /// What came of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct Tally {
     /// Members brought in.
     pub imported: u64,
@@ -120,35 +124,49 @@ pub async fn import(
     watcher: &mut (dyn Watcher + Send),
 ) -> Result<Tally, ImportError> {
     programmes::require_partner(hub, target.programme, target.partner).await?;
+    let mut tally = Tally::default();
+    let taken = take_in(hub, target, file, &mut tally, watcher).await;
+    // Batches that are in stay in, so the audit has them also when the rest of the file is not taken.
+    if taken.is_ok() || tally.imported > 0 {
+        let whole = taken.is_ok();
+        let details =
+            json!({ "partner": target.partner.to_string(), "tally": tally, "whole": whole });
+        let audit = actor.audit((hub.clock)(), "member.import", target.programme, &details);
+        let noted = hub.store.change_entities(&[], Some(&audit)).await;
+        noted.map_err(ActionError::from)?;
+        hub.look_for_news().await.map_err(ActionError::from)?;
+    }
+    taken.map(|()| tally)
+}
+
+async fn take_in(
+    hub: &Hub,
+    target: Target,
+    file: impl Read + Send,
+    tally: &mut Tally,
+    watcher: &mut (dyn Watcher + Send),
+) -> Result<(), ImportError> {
     let setting = setting(hub, target).await?;
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(file);
     let columns = Columns::read(reader.headers()?)?;
-    let mut tally = Tally::default();
-    let mut waiting: Vec<Newcomer> = Vec::with_capacity(BATCH_ROWS);
+    let mut waiting: Vec<Applicant> = Vec::with_capacity(BATCH_ROWS);
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record)? {
-        match row::read(&columns, &record, &setting) {
-            Ok(newcomer) => waiting.push(newcomer),
-            Err(fault) => report(&fault, &mut tally, watcher)?,
+        match row::read(&columns, &record, &setting.lookup_key) {
+            Ok(applicant) => waiting.push(applicant),
+            Err(fault) => report(&fault, tally, watcher)?,
         }
         if waiting.len() == BATCH_ROWS {
-            commit(hub, &setting, &mut waiting, &mut tally, watcher).await?;
-            watcher.progress(reader.position().byte(), &tally);
+            commit(hub, &setting, &mut waiting, tally, watcher).await?;
+            watcher.progress(reader.position().byte(), tally);
         }
     }
-    commit(hub, &setting, &mut waiting, &mut tally, watcher).await?;
-    watcher.progress(reader.position().byte(), &tally);
-    let details = json!({ "partner": target.partner.to_string(), "tally": tally });
-    let audit = actor.audit((hub.clock)(), "member.import", target.programme, &details);
-    hub.store
-        .change_entities(&[], Some(&audit))
-        .await
-        .map_err(ActionError::from)?;
-    hub.look_for_news().await.map_err(ActionError::from)?;
-    Ok(tally)
+    commit(hub, &setting, &mut waiting, tally, watcher).await?;
+    watcher.progress(reader.position().byte(), tally);
+    Ok(())
 }
 
 async fn setting(hub: &Hub, target: Target) -> Result<Setting, ActionError> {
@@ -168,20 +186,19 @@ async fn setting(hub: &Hub, target: Target) -> Result<Setting, ActionError> {
 async fn commit(
     hub: &Hub,
     setting: &Setting,
-    waiting: &mut Vec<Newcomer>,
+    waiting: &mut Vec<Applicant>,
     tally: &mut Tally,
     watcher: &mut (dyn Watcher + Send),
 ) -> Result<(), ImportError> {
     if waiting.is_empty() {
         return Ok(());
     }
-    let outcome = batch::commit(hub, setting, waiting).await?;
+    let outcome = batch::commit(hub, setting, std::mem::take(waiting)).await?;
     tally.imported += outcome.imported;
     tally.existing += outcome.existing;
     for fault in &outcome.faults {
         report(fault, tally, watcher)?;
     }
-    waiting.clear();
     Ok(())
 }
 

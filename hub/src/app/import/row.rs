@@ -1,22 +1,16 @@
-//! One row of an import: checked, hashed and sealed, ready to become a member.
+//! One row of an import: checked and hashed, but not sealed, so that rows of known members cost little.
 
 use csv::StringRecord;
 use kopilka_crdt::card::{Card, CardKind, CardNumber, CardState};
 use kopilka_crdt::identifier::{
-    Identifier, IdentifierHash, IdentifierKind, masked_name, masked_phone,
+    Identifier, IdentifierHash, IdentifierKind, LookupKey, masked_name, masked_phone,
 };
-use kopilka_crdt::ids::MemberId;
-use kopilka_crdt::ledger::Cause;
 use kopilka_crdt::member::Shown;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{Adjustment, Channel, Enrolment, ProfileField};
-use kopilka_crdt::sealed::{MemberKey, Sealed};
-use kopilka_shell::clock;
+use kopilka_crdt::operation::{Channel, ProfileField};
+use kopilka_crdt::sealed::{PLAIN_BYTES_MAX, SealError};
 
-use super::{Fault, ImportError, Setting};
-
-/// What the history says of brought-in points.
-const REASON: &str = "brought in from an earlier system";
+use super::{COLUMN_SHOWN_CHARACTERS_MAX, Fault, ImportError};
 
 macro_rules! columns {
     ($($name:ident),*) => {
@@ -56,9 +50,7 @@ impl Columns {
         for (index, name) in header.iter().enumerate() {
             // A spreadsheet may have put a byte order mark before the first name.
             let name = name.trim_start_matches('\u{feff}');
-            let place = columns
-                .place(name)
-                .ok_or_else(|| ImportError::Column(name.to_owned()))?;
+            let place = columns.place(name).ok_or_else(|| unknown_column(name))?;
             *place = Some(index);
         }
         if columns.card_number.is_none() && columns.phone.is_none() {
@@ -68,154 +60,192 @@ impl Columns {
     }
 }
 
-/// A member about to be.
-pub struct Newcomer {
+/// A file without a header has personal data where names are looked for, so not much of it is repeated.
+fn unknown_column(name: &str) -> ImportError {
+    ImportError::Column(name.chars().take(COLUMN_SHOWN_CHARACTERS_MAX).collect())
+}
+
+/// A row that can be taken in, if nobody has its card or phone yet.
+#[derive(Debug)]
+pub struct Applicant {
     /// The row's line.
     pub line: u64,
-    /// Who they will be.
-    pub id: MemberId,
-    /// Their key.
-    pub key: MemberKey,
+    /// Their card.
+    pub card: Option<(IdentifierHash, Card)>,
     /// Their phone.
     pub phone: Option<IdentifierHash>,
     /// What tills may show.
     pub shown: Shown,
-    /// How they join; has their card and sealed questionnaire.
-    pub enrolment: Enrolment,
-    /// What they bring.
-    pub adjustment: Option<Adjustment>,
+    /// The fields that are filled in, in clear.
+    pub questionnaire: Vec<(ProfileField, String)>,
+    /// Consents that they gave.
+    pub consents: Vec<Channel>,
+    /// Points that they bring.
+    pub balance: Minor,
+    /// Purchases that count towards tiers.
+    pub counted: Minor,
+}
+
+impl Applicant {
+    /// The hash of their card.
+    pub fn card_hash(&self) -> Option<IdentifierHash> {
+        self.card.as_ref().map(|(hash, _)| *hash)
+    }
 }
 
 /// Reads a row.
 pub fn read(
     columns: &Columns,
     record: &StringRecord,
-    setting: &Setting,
-) -> Result<Newcomer, Fault> {
-    let line = record.position().map_or(0, csv::Position::line);
-    let text = |column: Option<usize>| column.and_then(|index| record.get(index)).unwrap_or("");
-    let wrong = |field: &'static str, reason: &dyn ToString| Fault {
-        line,
-        field,
-        reason: reason.to_string(),
+    lookup_key: &LookupKey,
+) -> Result<Applicant, Fault> {
+    let row = Row {
+        line: record.position().map_or(0, csv::Position::line),
+        columns,
+        record,
     };
-    let card = card(text(columns.card_number), text(columns.card_kind), setting)
-        .map_err(|(field, reason)| wrong(field, &reason))?;
-    let phone = match text(columns.phone) {
-        "" => None,
-        phone => Some(
-            Identifier::parse(IdentifierKind::Phone, phone)
-                .map_err(|error| wrong("phone", &error))?,
-        ),
-    };
+    let card = row.card(lookup_key)?;
+    let phone = row.phone()?;
     if card.is_none() && phone.is_none() {
-        return Err(wrong(
-            "card_number",
-            &"the row has neither a card nor a phone",
-        ));
+        return Err(row.fault("card_number", &"the row has neither a card nor a phone"));
     }
-    let (given, family) = (text(columns.given_name), text(columns.family_name));
-    let birth_date = text(columns.birth_date);
-    if !birth_date.is_empty() && birth_date.parse::<jiff::civil::Date>().is_err() {
-        return Err(wrong("birth_date", &"a date is written as 1985-03-17"));
-    }
-    let sex = text(columns.sex);
-    if !matches!(sex, "" | "female" | "male") {
-        return Err(wrong("sex", &"is female or male"));
-    }
-    let consents = consents(text(columns.consent)).map_err(|reason| wrong("consent", &reason))?;
-    let balance = amount(text(columns.balance)).map_err(|reason| wrong("balance", &reason))?;
-    let total =
-        amount(text(columns.purchase_total)).map_err(|reason| wrong("purchase_total", &reason))?;
-
-    let id = MemberId::from_seed(clock::random_bytes());
-    let key = MemberKey(clock::random_bytes());
-    let questionnaire = [
-        (ProfileField::GivenName, given, "given_name"),
-        (ProfileField::FamilyName, family, "family_name"),
-        (
-            ProfileField::Phone,
-            phone.as_ref().map_or("", Identifier::reveal),
-            "phone",
-        ),
-        (ProfileField::Email, text(columns.email), "email"),
-        (ProfileField::BirthDate, birth_date, "birth_date"),
-        (ProfileField::Sex, sex, "sex"),
-    ];
-    let mut profile = Vec::new();
-    for (field, value, column) in questionnaire {
-        if !value.is_empty() {
-            let sealed = Sealed::seal(&key, id, clock::random_bytes(), value.as_bytes())
-                .map_err(|error| wrong(column, &error))?;
-            profile.push((field, sealed));
-        }
-    }
-    let phone_hash = phone.as_ref().map(|phone| phone.hash(&setting.lookup_key));
-    let enrolment = Enrolment {
-        member: id,
-        identifiers: phone_hash
-            .map(|hash| (IdentifierKind::Phone, hash))
-            .into_iter()
-            .collect(),
+    let questionnaire = row.questionnaire(phone.as_ref())?;
+    let (given, family) = (row.text(columns.given_name), row.text(columns.family_name));
+    Ok(Applicant {
+        line: row.line,
         card,
-        profile,
-        consents,
-        credits: Vec::new(),
-        partner: setting.target.partner,
-        till: None,
-        cashier: None,
-    };
-    Ok(Newcomer {
-        line,
-        id,
-        key,
-        phone: phone_hash,
+        phone: phone.as_ref().map(|phone| phone.hash(lookup_key)),
         shown: Shown {
             name: masked_name(given, family),
             phone: phone
                 .map(|phone| masked_phone(phone.reveal()))
                 .unwrap_or_default(),
         },
-        enrolment,
-        adjustment: adjustment(id, balance, total, setting),
+        questionnaire,
+        consents: row.consents()?,
+        balance: row.amount(columns.balance, "balance")?,
+        counted: row.amount(columns.purchase_total, "purchase_total")?,
     })
 }
 
-fn card(
-    number: &str,
-    kind: &str,
-    setting: &Setting,
-) -> Result<Option<(IdentifierHash, Card)>, (&'static str, String)> {
-    let kind = match kind {
-        "" | "standard" => CardKind::Standard,
-        "employee" => CardKind::Employee,
-        "pensioner" => CardKind::Pensioner,
-        "virtual" => CardKind::Virtual,
-        _ => {
-            let reason = "is standard, employee, pensioner or virtual".to_owned();
-            return Err(("card_kind", reason));
-        }
-    };
-    if number.is_empty() {
-        return Ok(None);
-    }
-    let number = CardNumber::parse(number).map_err(|error| ("card_number", error.to_string()))?;
-    let card = Card {
-        kind,
-        tail: number.tail(),
-        state: CardState::Active,
-    };
-    Ok(Some((
-        Identifier::card(&number).hash(&setting.lookup_key),
-        card,
-    )))
+struct Row<'a> {
+    line: u64,
+    columns: &'a Columns,
+    record: &'a StringRecord,
 }
 
-fn consents(text: &str) -> Result<Vec<Channel>, &'static str> {
-    match text {
-        "yes" => Ok(vec![Channel::PersonalData]),
-        "" | "no" => Ok(Vec::new()),
-        _ => Err("is yes or no"),
+impl Row<'_> {
+    fn text(&self, column: Option<usize>) -> &str {
+        column
+            .and_then(|index| self.record.get(index))
+            .unwrap_or_default()
+    }
+
+    fn fault(&self, field: &'static str, reason: &impl ToString) -> Fault {
+        Fault {
+            line: self.line,
+            field,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn card(&self, lookup_key: &LookupKey) -> Result<Option<(IdentifierHash, Card)>, Fault> {
+        let kind = match self.text(self.columns.card_kind) {
+            "" | "standard" => CardKind::Standard,
+            "employee" => CardKind::Employee,
+            "pensioner" => CardKind::Pensioner,
+            "virtual" => CardKind::Virtual,
+            _ => {
+                let reason = "is standard, employee, pensioner or virtual";
+                return Err(self.fault("card_kind", &reason));
+            }
+        };
+        let number = self.text(self.columns.card_number);
+        if number.is_empty() {
+            return Ok(None);
+        }
+        let number =
+            CardNumber::parse(number).map_err(|error| self.fault("card_number", &error))?;
+        let card = Card {
+            kind,
+            tail: number.tail(),
+            state: CardState::Active,
+        };
+        Ok(Some((Identifier::card(&number).hash(lookup_key), card)))
+    }
+
+    fn phone(&self) -> Result<Option<Identifier>, Fault> {
+        match self.text(self.columns.phone) {
+            "" => Ok(None),
+            phone => Identifier::parse(IdentifierKind::Phone, phone)
+                .map(Some)
+                .map_err(|error| self.fault("phone", &error)),
+        }
+    }
+
+    fn questionnaire(
+        &self,
+        phone: Option<&Identifier>,
+    ) -> Result<Vec<(ProfileField, String)>, Fault> {
+        let columns = self.columns;
+        let fields = [
+            (
+                ProfileField::GivenName,
+                self.text(columns.given_name),
+                "given_name",
+            ),
+            (
+                ProfileField::FamilyName,
+                self.text(columns.family_name),
+                "family_name",
+            ),
+            (
+                ProfileField::Phone,
+                phone.map_or("", Identifier::reveal),
+                "phone",
+            ),
+            (ProfileField::Email, self.text(columns.email), "email"),
+            (ProfileField::BirthDate, self.birth_date()?, "birth_date"),
+            (ProfileField::Sex, self.sex()?, "sex"),
+        ];
+        let mut filled = Vec::new();
+        for (field, value, column) in fields {
+            if value.len() > PLAIN_BYTES_MAX {
+                return Err(self.fault(column, &SealError::TooLong));
+            }
+            if !value.is_empty() {
+                filled.push((field, value.to_owned()));
+            }
+        }
+        Ok(filled)
+    }
+
+    fn birth_date(&self) -> Result<&str, Fault> {
+        let text = self.text(self.columns.birth_date);
+        if text.is_empty() || text.parse::<jiff::civil::Date>().is_ok() {
+            Ok(text)
+        } else {
+            Err(self.fault("birth_date", &"a date is written as 1985-03-17"))
+        }
+    }
+
+    fn sex(&self) -> Result<&str, Fault> {
+        match self.text(self.columns.sex) {
+            text @ ("" | "female" | "male") => Ok(text),
+            _ => Err(self.fault("sex", &"is female or male")),
+        }
+    }
+
+    fn consents(&self) -> Result<Vec<Channel>, Fault> {
+        match self.text(self.columns.consent) {
+            "yes" => Ok(vec![Channel::PersonalData]),
+            "" | "no" => Ok(Vec::new()),
+            _ => Err(self.fault("consent", &"is yes or no")),
+        }
+    }
+
+    fn amount(&self, column: Option<usize>, field: &'static str) -> Result<Minor, Fault> {
+        amount(self.text(column)).map_err(|reason| self.fault(field, &reason))
     }
 }
 
@@ -236,29 +266,6 @@ fn amount(text: &str) -> Result<Minor, &'static str> {
         .checked_mul(100)
         .and_then(|minor| minor.checked_add(places));
     minor.map(Minor).ok_or(WRONG)
-}
-
-fn adjustment(id: MemberId, balance: Minor, total: Minor, setting: &Setting) -> Option<Adjustment> {
-    if (balance, total) == (Minor::ZERO, Minor::ZERO) {
-        return None;
-    }
-    let account = setting.rules.rules().earning.account;
-    let credit = setting
-        .rules
-        .credit(account, balance, setting.moment.today());
-    Some(Adjustment {
-        member: id,
-        credits: (balance > Minor::ZERO)
-            .then_some(credit)
-            .into_iter()
-            .collect(),
-        taken: None,
-        authority: None,
-        cause: Cause::Import,
-        reason: REASON.to_owned(),
-        counted: total,
-        partner: setting.target.partner,
-    })
 }
 
 #[cfg(test)]

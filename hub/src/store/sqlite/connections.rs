@@ -67,9 +67,12 @@ pub(super) fn wait_for_turn(path: &Path) -> Result<File, StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let turn = File::create(&beside).and_then(|file| file.lock().map(|()| file));
-    turn.map_err(|error| match error.kind() {
-        std::io::ErrorKind::StorageFull => StoreError::Full,
-        _ => StoreError::Unavailable(format!("{}: {error}", beside.display())),
+    turn.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            StoreError::Full
+        } else {
+            StoreError::Unavailable(format!("{}: {error}", beside.display()))
+        }
     })
 }
 
