@@ -4,6 +4,8 @@
 //! encode to bytes that are no longer and that decode to the same value. Hashes and signatures are over bytes as they
 //! came, or over fields, so a second spelling of a frame proves nothing.
 
+pub mod pos;
+
 use std::fmt::Debug;
 
 use ed25519_dalek::SigningKey;
@@ -24,17 +26,20 @@ use kopilka_protocol::snapshot::{PageError, SignedPage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use pos::pos_json;
+
 /// A target: its name, which is also its corpus's, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("frame_decode", frame_decode),
     ("segment_verify", segment_verify),
     ("entry_decode", entry_decode),
     ("enrolment_code", enrolment_code),
     ("member_decode", member_decode),
     ("page_unpack", page_unpack),
+    ("pos_json", pos_json),
 ];
 
 /// The hub's key in all samples.
