@@ -2,6 +2,8 @@
 
 mod demo;
 mod measure;
+mod process;
+mod programs;
 
 use std::process::ExitCode;
 

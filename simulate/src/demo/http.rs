@@ -8,6 +8,10 @@ use anyhow::{Context, anyhow};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
+use crate::process::Process;
+
+/// How long a process may take to get ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// No answer takes longer, also not one that waits for a hub which is out of reach.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -60,8 +64,13 @@ impl Http {
         &self.token
     }
 
-    /// Whether the server is ready.
-    pub async fn is_ready(&self) -> bool {
+    /// Waits until the server of a process is ready.
+    pub async fn ready(&self, process: &mut Process) -> anyhow::Result<()> {
+        let is_ready = async || self.is_ready().await;
+        process.until("ready", READY_TIMEOUT, is_ready).await
+    }
+
+    async fn is_ready(&self) -> bool {
         let answer = self
             .client
             .get(format!("{}/readyz", self.base))

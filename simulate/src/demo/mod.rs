@@ -7,7 +7,6 @@ mod http;
 mod judge;
 mod office;
 mod outage;
-mod processes;
 mod receipts;
 mod recount;
 mod relay;
@@ -26,12 +25,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use outage::Seen;
-use processes::{Programs, workspace};
 use receipts::Sample;
 use replay::Tally;
 use report::Report;
 use screen::{Language, Screen, millis, money};
 use world::World;
+
+use crate::programs::{Programs, workspace};
 
 /// Share of the visits that are served before the outage, in hundredths.
 const BEFORE_OUTAGE_PERCENT: usize = 85;
@@ -102,7 +102,13 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn demo(screen: Screen, options: Options) -> anyhow::Result<ExitCode> {
-    let programs = Programs::locate(&screen).await?;
+    let building = || {
+        screen.say(
+            "Собираю kopilka-hub и kopilka-node, если они устарели (cargo build).",
+            "Building kopilka-hub and kopilka-node where they are out of date (cargo build).",
+        );
+    };
+    let programs = Programs::locate(building).await?;
     let started = Instant::now();
     let folder = Folder::open(options.keep_data)?;
     let file = options

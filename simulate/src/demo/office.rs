@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::http::{Http, number, text};
-use super::processes::{Process, output_of};
+use crate::process::{Process, output_of};
 
 /// The owner that a new hub gets first.
 const LOGIN: &str = "demo";
@@ -70,9 +70,9 @@ impl Office {
             &quic_listen.to_string(),
             "run",
         ]);
-        let mut process = Process::start("kopilka-hub", run, &folder.join("hub.log"))?;
+        let mut process = Process::start_apart("kopilka-hub", run, &folder.join("hub.log"))?;
         let open = Http::new(format!("http://{http_listen}"), String::new())?;
-        process.ready(&open).await?;
+        open.ready(&mut process).await?;
         let session = json!({ "login": LOGIN, "password": PASSWORD });
         let session = made(&open, "/v1/sessions", &session).await?;
         let http = Http::new(open.base().to_owned(), text(&session, "token")?.to_owned())?;

@@ -13,11 +13,12 @@ use tokio::time::{Instant, sleep};
 
 use super::http::Http;
 use super::office::Office;
-use super::processes::{Process, Programs, free_address, output_of};
 use super::receipts::{Sample, spread};
 use super::recount::Recount;
 use super::relay::Relay;
 use super::till::Till;
+use crate::process::{Process, free_address, output_of};
+use crate::programs::Programs;
 
 /// Tills of a store.
 const TILLS: usize = 2;
@@ -111,7 +112,7 @@ impl World {
             nodes.push(node);
         }
         for (store, node) in chain.stores.iter().zip(&mut nodes) {
-            node.ready(&store.tills[0].http).await?;
+            store.tills[0].http.ready(node).await?;
         }
         Ok(Self {
             office,
@@ -206,7 +207,7 @@ async fn open_store(
     let mut run = command();
     run.args(["--http-listen", &listen.to_string(), "run"]);
     let log = folder.join(format!("node-{}.log", place + 1));
-    let node = Process::start(&format!("kopilka-node ({name})"), run, &log)?;
+    let node = Process::start_apart(&format!("kopilka-node ({name})"), run, &log)?;
     let store = Store {
         id,
         name,

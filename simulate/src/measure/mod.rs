@@ -9,9 +9,9 @@ mod intake;
 mod load;
 mod local;
 mod machine;
+mod node;
 mod people;
 mod postgres;
-mod process;
 mod progress;
 mod replica;
 mod report;
@@ -130,11 +130,6 @@ impl Bench {
             .prefix(&prefix)
             .tempdir_in(&self.base)
             .with_context(|| format!("cannot write in {}", self.base.display()))
-    }
-
-    /// `kopilka-node`, built where it is out of date.
-    fn node_program(&self) -> anyhow::Result<PathBuf> {
-        process::locate()
     }
 }
 
