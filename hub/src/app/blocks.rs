@@ -1,7 +1,5 @@
 //! Block orders: numbered, signed, sent to every node ahead of everything else; and who has them.
 
-use std::collections::BTreeMap;
-
 use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
 use kopilka_crdt::member::BlockMark;
@@ -16,8 +14,6 @@ use crate::app::members;
 use crate::app::nodes::{self, NodeStanding};
 use crate::store::{BlockRow, Changes, Keys, Rows, StoreError};
 
-/// Orders read at once.
-const PAGE: usize = 1_000;
 /// The action's name in the audit and in idempotency keys.
 const ACTION: [&str; 2] = ["card.release", "card.block"];
 
@@ -135,12 +131,7 @@ async fn try_order(
             .push((receipt, order_as_operation(order.number)));
         if let Some((id, row)) = owner.and_then(|id| Some((id, rows.members.get(&id)?))) {
             let mut member = row.member.clone();
-            let mark = BlockMark {
-                order: order.number,
-                blocked: order.blocked,
-                at_ms: order.at_ms,
-            };
-            member.blocks.insert(draft.card.tag(), mark);
+            member.blocks.insert(draft.card.tag(), mark_of(&order));
             let due = due_ms(&member);
             changes.members.insert(id, (member, due));
         }
@@ -258,27 +249,18 @@ fn read(row: &BlockRow) -> Result<BlockOrder, StoreError> {
     Ok(signed.order)
 }
 
-/// What the latest order says about each card that was ever blocked: for cards that find an owner afterwards.
-pub async fn marks(
-    hub: &Hub,
-    programme: ProgrammeId,
-) -> Result<BTreeMap<IdentifierHash, BlockMark>, StoreError> {
-    let mut marks = BTreeMap::new();
-    let mut last = 0;
-    loop {
-        let page = after(hub, programme, last, PAGE).await?;
-        let Some(end) = page.last() else {
-            return Ok(marks);
-        };
-        last = end.number;
-        for order in page {
-            let mark = BlockMark {
-                order: order.number,
-                blocked: order.blocked,
-                at_ms: order.at_ms,
-            };
-            marks.insert(order.card, mark);
-        }
+/// What the latest order says about a card that finds an owner in a decision, which must have asked for the card and
+/// for the counters: orders that come later find the owner.
+pub fn mark(rows: &Rows, card: &IdentifierHash) -> Result<Option<BlockMark>, StoreError> {
+    let latest = rows.blocks.get(card).map(read).transpose()?;
+    Ok(latest.as_ref().map(mark_of))
+}
+
+fn mark_of(order: &BlockOrder) -> BlockMark {
+    BlockMark {
+        order: order.number,
+        blocked: order.blocked,
+        at_ms: order.at_ms,
     }
 }
 

@@ -25,7 +25,8 @@ pub struct Keys {
     pub nodes: Vec<NodeId>,
     /// Operations whose stored bytes and verdict are needed (the purchases of reversals).
     pub operations: Vec<OperationId>,
-    /// Whether a block order or a hub operation will be numbered: locks the counters.
+    /// Whether a block order or a hub operation will be numbered: locks the counters. Then nobody else gives block
+    /// orders meanwhile, and the latest about each of `identifiers` is loaded too.
     pub counters: bool,
 }
 
@@ -106,6 +107,8 @@ pub struct Rows {
     pub operations: BTreeMap<OperationId, OperationRow>,
     /// Number of the programme's last block order.
     pub block_last: u64,
+    /// The latest block order about each identifier asked for; loaded when the counters are.
+    pub blocks: BTreeMap<IdentifierHash, BlockRow>,
     /// The hub's own log, one for the programme (node 0, incarnation = programme number).
     pub hub_log: Option<Tip>,
 }

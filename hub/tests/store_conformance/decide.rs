@@ -111,6 +111,7 @@ pub async fn everything_that_is_written_is_read_back(subject: &Subject) {
     let bought = operation(3, 1, Some(ANNA));
     assert_eq!(found.operations, [(bought.id, bought)].into());
     assert_eq!(found.block_last, 1);
+    assert_eq!(found.blocks, [(identifier(1), block())].into());
     assert_eq!(found.hub_log, Some(tip(1)));
 
     let log = (NODE, Incarnation(1));
@@ -246,6 +247,37 @@ pub async fn the_later_writing_of_a_field_wins(subject: &Subject) {
         let (_, fields) = store.profile(PROGRAMME, ANNA).await.unwrap();
         assert_eq!(fields.len(), 1);
         assert_eq!(fields[0].sealed.0, expected);
+    }
+}
+
+pub async fn the_latest_order_about_a_card_is_found(subject: &Subject) {
+    let store = subject.open().await;
+    let order = |number: u64, card: u8| BlockRow {
+        number,
+        card: identifier(card),
+        signed: vec![u8::try_from(number).unwrap()],
+    };
+    let mut orders = |_: &Rows| Changes {
+        blocks: vec![order(1, 1), order(2, 2), order(3, 1)],
+        ..Changes::default()
+    };
+    let keys = |counters| Keys {
+        identifiers: vec![identifier(1), identifier(3)],
+        counters,
+        ..member_keys(&[])
+    };
+    store.decide(&keys(true), &mut orders).await.unwrap();
+    for (counters, expected) in [
+        (true, [(identifier(1), order(3, 1))].into()),
+        (false, [].into()),
+    ] {
+        let mut found = Rows::default();
+        let mut look = |rows: &Rows| {
+            found = rows.clone();
+            Changes::default()
+        };
+        store.decide(&keys(counters), &mut look).await.unwrap();
+        assert_eq!(found.blocks, expected, "{counters}");
     }
 }
 

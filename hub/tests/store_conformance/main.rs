@@ -40,6 +40,7 @@ on_both_engines! {
     decide::an_operation_is_stored_once,
     decide::a_stored_key_is_never_overwritten,
     decide::the_later_writing_of_a_field_wins,
+    decide::the_latest_order_about_a_card_is_found,
     decide::identifiers_add_up,
     decide::programmes_do_not_meet,
     decide::too_many_rows_are_refused,

@@ -11,6 +11,7 @@ use super::row::Applicant;
 use super::{Fault, Setting};
 use crate::app::Hub;
 use crate::app::action::ActionError;
+use crate::app::blocks;
 use crate::app::hub_log::HubLog;
 use crate::store::{Changes, Keys, ProfileRow, Rows};
 
@@ -136,7 +137,7 @@ fn decide(
         let found = standing(card, newcomer.phone, |hash| taken.contains(hash));
         outcome.note(newcomer.line, &found);
         if matches!(found, Standing::New) {
-            admit(newcomer, setting, &mut log, &mut changes)?;
+            admit(newcomer, rows, &mut log, &mut changes)?;
             taken.extend(card.into_iter().chain(newcomer.phone));
             outcome.imported += 1;
         }
@@ -146,7 +147,7 @@ fn decide(
 
 fn admit(
     newcomer: &Newcomer,
-    setting: &Setting,
+    rows: &Rows,
     log: &mut HubLog<'_>,
     changes: &mut Changes,
 ) -> Result<(), ActionError> {
@@ -161,8 +162,8 @@ fn admit(
         changes
             .identifiers
             .push((*card, IdentifierKind::Card, newcomer.id));
-        if let Some(mark) = setting.blocks.get(card) {
-            member.blocks.insert(card.tag(), *mark);
+        if let Some(mark) = blocks::mark(rows, card)? {
+            member.blocks.insert(card.tag(), mark);
         }
     }
     let phone = newcomer

@@ -10,9 +10,8 @@ mod row;
 use std::io::Read;
 use std::sync::Arc;
 
-use kopilka_crdt::identifier::{IdentifierHash, LookupKey};
+use kopilka_crdt::identifier::LookupKey;
 use kopilka_crdt::ids::{PartnerId, ProgrammeId};
-use kopilka_crdt::member::BlockMark;
 use kopilka_rules::{Moment, Programme};
 use serde::Serialize;
 use serde_json::json;
@@ -20,7 +19,6 @@ use utoipa::ToSchema;
 
 use crate::app::Hub;
 use crate::app::action::{ActionError, Actor};
-use crate::app::blocks;
 use crate::app::catalogue::programmes;
 use crate::app::members::rules_now;
 use row::{Applicant, Columns};
@@ -103,7 +101,6 @@ struct Setting {
     lookup_key: LookupKey,
     rules: Arc<Programme>,
     moment: Moment,
-    blocks: std::collections::BTreeMap<IdentifierHash, BlockMark>,
 }
 
 /// Follows an import.
@@ -179,7 +176,6 @@ async fn setting(hub: &Hub, target: Target) -> Result<Setting, ActionError> {
             .lookup_key,
         rules,
         moment,
-        blocks: blocks::marks(hub, target.programme).await?,
     })
 }
 

@@ -44,7 +44,6 @@ pub async fn bind(
         | IdentifierKind::Nfc
         | IdentifierKind::Track => None,
     };
-    let mark = blocks::marks(hub, programme).await?.remove(&hash);
     let binding = Binding {
         member: id,
         kind: new.kind,
@@ -86,7 +85,7 @@ pub async fn bind(
                 ));
             }
             let mut member = row.member.clone();
-            if let Some(mark) = mark {
+            if let Some(mark) = blocks::mark(rows, &hash)? {
                 member.blocks.insert(hash.tag(), mark);
             }
             let body = Body::Bind(binding.clone());

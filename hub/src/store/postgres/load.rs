@@ -13,10 +13,10 @@ use kopilka_crdt::log::Tip;
 use super::pool::Session;
 use crate::store::StoreError;
 use crate::store::columns::{
-    column, identifier_row, log_columns, log_row, member_row, number, operation_columns,
+    block_row, column, identifier_row, log_columns, log_row, member_row, number, operation_columns,
     operation_row, receipt_row,
 };
-use crate::store::rows::{Keys, MemberRow, Rows};
+use crate::store::rows::{BlockRow, Keys, MemberRow, Rows};
 
 /// Columns that `member_row` reads.
 macro_rules! member_columns {
@@ -44,6 +44,9 @@ pub(super) async fn rows(
     }
     read_receipts(session, keys, &mut rows).await?;
     rows.identifiers = identifiers(session, keys.programme, &keys.identifiers).await?;
+    if keys.counters {
+        rows.blocks = latest_blocks(session, keys).await?;
+    }
     read_operations(session, keys, &mut rows).await?;
     Ok(rows)
 }
@@ -145,6 +148,29 @@ async fn read_receipts(
         rows.receipts.insert(key, first);
     }
     Ok(())
+}
+
+/// The latest block order about each card. Orders are made under the lock on the counters, so none is missed.
+async fn latest_blocks(
+    session: &mut Session<'_>,
+    keys: &Keys,
+) -> Result<BTreeMap<IdentifierHash, BlockRow>, StoreError> {
+    const BLOCKS: &str = "SELECT latest.number, latest.card, latest.signed FROM UNNEST($2::BYTEA[]) AS wanted (card) \
+        CROSS JOIN LATERAL (SELECT number, card, signed FROM block_order \
+            WHERE programme = $1 AND card = wanted.card ORDER BY number DESC LIMIT 1) AS latest";
+    if keys.identifiers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let cards: Vec<&[u8]> = keys
+        .identifiers
+        .iter()
+        .map(|hash| hash.0.as_slice())
+        .collect();
+    let programme = i64::from(keys.programme);
+    let rows = session.query(BLOCKS, &[&programme, &cards]).await?;
+    rows.iter()
+        .map(|row| block_row(row).map(|block| (block.card, block)))
+        .collect()
 }
 
 async fn read_operations(

@@ -9,10 +9,10 @@ use rusqlite::{Connection, Params, Row, params};
 
 use crate::store::StoreError;
 use crate::store::columns::{
-    column, log_columns, log_row, member_row, number, operation_columns, operation_id,
+    block_row, column, log_columns, log_row, member_row, number, operation_columns, operation_id,
     operation_row,
 };
-use crate::store::rows::{Keys, LogRow, MemberRow, OperationRow, Rows};
+use crate::store::rows::{BlockRow, Keys, LogRow, MemberRow, OperationRow, Rows};
 
 /// Columns that `member_row` reads.
 macro_rules! member_columns {
@@ -78,6 +78,10 @@ pub(super) fn rows(connection: &Connection, keys: &Keys) -> Result<Rows, StoreEr
     if keys.counters {
         let hub_log = (NodeId::HUB, Incarnation(keys.programme.into()));
         rows.block_last = counter(connection, "block", keys.programme)?;
+        for hash in &keys.identifiers {
+            let latest = latest_block(connection, keys.programme, *hash)?;
+            rows.blocks.extend(latest.map(|block| (*hash, block)));
+        }
         rows.hub_log = tip(connection, hub_log)?;
     }
     Ok(rows)
@@ -157,6 +161,19 @@ fn operation(connection: &Connection, id: OperationId) -> Result<Option<Operatio
     let sequence = column(id.sequence, "sequence")?;
     let place = params![id.node.0, id.incarnation.0, sequence];
     one(connection, OPERATION, place, |row| operation_row(row))
+}
+
+/// The latest block order about a card.
+fn latest_block(
+    connection: &Connection,
+    programme: u16,
+    card: IdentifierHash,
+) -> Result<Option<BlockRow>, StoreError> {
+    const BLOCK: &str = "SELECT number, card, signed FROM block_order \
+        WHERE programme = ? AND card = ? ORDER BY number DESC LIMIT 1";
+    one(connection, BLOCK, params![programme, card.0], |row| {
+        block_row(row)
+    })
 }
 
 /// The last number given; 0 when none was.
