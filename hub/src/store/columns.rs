@@ -430,5 +430,6 @@ pub(super) fn entity_kind(kind: EntityKind) -> &'static str {
         EntityKind::Publication => "publication",
         EntityKind::Session => "session",
         EntityKind::Delivery => "delivery",
+        EntityKind::Attempts => "attempts",
     }
 }

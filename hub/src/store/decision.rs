@@ -121,10 +121,10 @@ pub(super) fn latest_profiles(profiles: &[ProfileRow]) -> Vec<&ProfileRow> {
     latest.into_values().collect()
 }
 
-/// Whether anybody waits for such a change: sessions and deliveries change all the time and are nobody's news.
+/// Whether anybody waits for such a change: what changes all the time is nobody's news.
 pub(super) fn is_news(changes: &[EntityChange]) -> bool {
     changes.iter().any(|change| match change.kind {
-        EntityKind::Session | EntityKind::Delivery => false,
+        EntityKind::Session | EntityKind::Delivery | EntityKind::Attempts => false,
         EntityKind::Programme
         | EntityKind::Partner
         | EntityKind::Store

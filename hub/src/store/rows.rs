@@ -237,6 +237,8 @@ pub enum EntityKind {
     Session,
     /// What nodes have on disk, by node.
     Delivery,
+    /// Attempts to sign in, by login.
+    Attempts,
 }
 
 /// A change of one entity.
@@ -270,6 +272,6 @@ pub struct Heads {
     pub feed: BTreeMap<u16, Vec<u64>>,
     /// Last block order by programme.
     pub blocks: BTreeMap<u16, u64>,
-    /// Rises with every entity change other than sessions and deliveries.
+    /// Rises with every entity change other than sessions, deliveries and attempts to sign in.
     pub entities: u64,
 }

@@ -131,6 +131,7 @@ pub async fn only_news_moves_the_head(subject: &Subject) {
         (EntityKind::Publication, true),
         (EntityKind::Session, false),
         (EntityKind::Delivery, false),
+        (EntityKind::Attempts, false),
     ] {
         let before = store.heads().await.unwrap().entities;
         let made = change(kind, "1", Some("{}"), None);

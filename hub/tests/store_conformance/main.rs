@@ -5,6 +5,7 @@
 mod decide;
 mod entities;
 mod feed;
+mod hubs;
 mod opening;
 mod races;
 mod reads;
@@ -63,6 +64,9 @@ on_both_engines! {
     entities::changes_are_made_together,
     entities::prefixes_are_taken_by_letter,
     entities::only_news_moves_the_head,
+    hubs::failed_sign_ins_are_counted_together,
+    hubs::a_right_password_forgets_the_wrong_ones,
+    hubs::a_card_that_is_blocked_while_it_finds_an_owner_is_blocked,
     opening::data_outlive_the_process,
     opening::a_newer_schema_is_refused,
     opening::processes_may_start_together,

@@ -1,5 +1,6 @@
 //! Staff users: who they are, what each role may do, and how they sign in.
 
+mod attempts;
 pub mod role;
 pub mod session;
 
@@ -34,10 +35,6 @@ pub struct StaffEntity {
     pub password_hash: String,
     /// Whether they may sign in.
     pub enabled: bool,
-    /// Failed attempts in a row; kept here so that all processes count together.
-    pub failures: u32,
-    /// No attempt is looked at before, milliseconds since 1970.
-    pub locked_until_ms: u64,
 }
 
 impl Kept for StaffEntity {
@@ -83,8 +80,6 @@ pub async fn add(hub: &Hub, actor: &Actor, new: NewStaff) -> Result<StaffEntity,
         role: new.role,
         password_hash: session::hash_password(new.password).await,
         enabled: true,
-        failures: 0,
-        locked_until_ms: 0,
     };
     let details = json!({ "role": staff.role });
     let audit = actor.audit((hub.clock)(), "staff.add", &staff.login, &details);
@@ -130,14 +125,11 @@ pub async fn edit(
         staff.value.enabled = edit.enabled.unwrap_or(staff.value.enabled);
         if let Some(hash) = &hash {
             staff.value.password_hash.clone_from(hash);
-            (staff.value.failures, staff.value.locked_until_ms) = (0, 0);
         }
+        let unlocked = hash.is_some().then(|| attempts::forgotten(login));
+        let changes: Vec<_> = unlocked.into_iter().chain([staff.change()]).collect();
         let audit = actor.audit((hub.clock)(), "staff.edit", login, &details);
-        match hub
-            .store
-            .change_entities(&[staff.change()], Some(&audit))
-            .await
-        {
+        match hub.store.change_entities(&changes, Some(&audit)).await {
             Ok(()) => return Ok(staff.value),
             Err(StoreError::Exists(_)) => {}
             Err(error) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! Signing in and out. Passwords are kept as Argon2id, session tokens as a hash; failed attempts slow further ones down.
+//! Signing in and out. Passwords are kept as Argon2id, session tokens as a hash.
 
 use std::sync::LazyLock;
 
@@ -11,21 +11,15 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::app::Hub;
-use crate::app::action::{ATTEMPTS_MAX, Actor};
+use crate::app::action::Actor;
 use crate::app::catalogue::tills::token_hash;
 use crate::app::entities::{Kept, hex};
 use crate::app::kept;
-use crate::app::staff::StaffEntity;
+use crate::app::staff::{StaffEntity, attempts};
 use crate::store::{EntityChange, EntityKind, StoreError};
 
 /// How long a session lasts, in milliseconds (12 h).
 pub const SESSION_MS: u64 = 12 * 3_600_000;
-/// Failed attempts in a row that cost nothing.
-const FAILURES_FREE: u32 = 5;
-/// The pause after the first attempt beyond them; it doubles with each further one.
-const PAUSE_MS: u64 = 30_000;
-/// The longest pause (15 minutes).
-const PAUSE_MS_MAX: u64 = 900_000;
 /// Password checks at once: each takes 19 MiB and tens of milliseconds.
 const CHECKS_MAX: usize = 2;
 
@@ -86,27 +80,24 @@ pub struct SignedIn {
 
 /// Begins a session.
 pub async fn sign_in(hub: &Hub, login: &str, password: String) -> Result<SignedIn, SignInError> {
-    // Held over the whole attempt: attempts at once on one process see each other's failures.
     let _slot = CHECKS
         .acquire()
         .await
         .expect("the semaphore is never closed");
-    let known = kept::load::<StaffEntity>(&*hub.store, login).await?;
-    let now_ms = (hub.clock)();
-    let Some(known) = known else {
+    let Some(known) = kept::load::<StaffEntity>(&*hub.store, login).await? else {
         check_now(password, NOBODY.clone()).await;
         return Err(SignInError::Wrong);
     };
-    if known.value.locked_until_ms > now_ms {
-        let seconds = (known.value.locked_until_ms - now_ms).div_ceil(1_000);
-        return Err(SignInError::Paused { seconds });
+    let staff = known.value;
+    let failures = attempts::count(hub, login).await?;
+    let right = check_now(password, staff.password_hash.clone()).await;
+    if right && staff.enabled {
+        return begin(hub, staff).await;
     }
-    let right = check_now(password, known.value.password_hash.clone()).await;
-    let staff = note_attempt(hub, login, right).await?;
-    if !right || !staff.enabled {
-        return Err(SignInError::Wrong);
-    }
-    begin(hub, staff).await
+    let details = json!({ "failures": failures });
+    let audit = Actor::staff(login).audit((hub.clock)(), "session.refused", login, &details);
+    hub.store.change_entities(&[], Some(&audit)).await?;
+    Err(SignInError::Wrong)
 }
 
 async fn begin(hub: &Hub, staff: StaffEntity) -> Result<SignedIn, SignInError> {
@@ -117,7 +108,7 @@ async fn begin(hub: &Hub, staff: StaffEntity) -> Result<SignedIn, SignInError> {
         login: staff.login.clone(),
         expires_ms: now_ms.saturating_add(SESSION_MS),
     };
-    let mut changes = vec![kept::create(&session)];
+    let mut changes = vec![kept::create(&session), attempts::forgotten(&staff.login)];
     let sessions: Vec<SessionEntity> = kept::list(&*hub.store, "").await?;
     let over = sessions
         .iter()
@@ -130,43 +121,6 @@ async fn begin(hub: &Hub, staff: StaffEntity) -> Result<SignedIn, SignInError> {
         expires_ms: session.expires_ms,
         staff,
     })
-}
-
-/// Counts an attempt in the row that all processes share.
-async fn note_attempt(hub: &Hub, login: &str, right: bool) -> Result<StaffEntity, SignInError> {
-    for _ in 0..ATTEMPTS_MAX {
-        let mut staff = kept::load::<StaffEntity>(&*hub.store, login)
-            .await?
-            .ok_or(SignInError::Wrong)?;
-        if right && staff.value.failures == 0 {
-            return Ok(staff.value);
-        }
-        let now_ms = (hub.clock)();
-        staff.value.failures = if right {
-            0
-        } else {
-            staff.value.failures.saturating_add(1)
-        };
-        staff.value.locked_until_ms = now_ms.saturating_add(pause_ms(staff.value.failures));
-        let details = json!({ "failures": staff.value.failures });
-        let audit = Actor::staff(login).audit(now_ms, "session.refused", login, &details);
-        let noted = (!right).then_some(&audit);
-        match hub.store.change_entities(&[staff.change()], noted).await {
-            Ok(()) => return Ok(staff.value),
-            Err(StoreError::Exists(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(StoreError::Contended.into())
-}
-
-fn pause_ms(failures: u32) -> u64 {
-    match failures.checked_sub(FAILURES_FREE) {
-        None => 0,
-        Some(beyond) => PAUSE_MS
-            .saturating_mul(1 << beyond.min(10))
-            .min(PAUSE_MS_MAX),
-    }
 }
 
 /// Who a token stands for.
@@ -229,12 +183,6 @@ async fn check_now(password: String, hash: String) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_grow_and_end() {
-        let pauses: Vec<_> = [0, 4, 5, 6, 7, 100].map(pause_ms).to_vec();
-        assert_eq!(pauses, [0, 0, 30_000, 60_000, 120_000, 900_000]);
-    }
 
     #[tokio::test]
     async fn only_the_password_fits_its_hash() {
