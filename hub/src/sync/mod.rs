@@ -29,6 +29,8 @@ use deliveries::Deliveries;
 const CONNECTIONS_MAX: usize = 16_384;
 /// How long a peer may take to say what it wants of a stream.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer that is sent away may take to read why.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connections are given to close when the process ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often rights that have run out are looked for.
@@ -212,10 +214,11 @@ async fn refuse(
     Err(StreamError::Refused(refusal))
 }
 
-/// Lets the peer read what was sent before the connection closes.
+/// Lets the peer read what was sent. A connection that is closed drops what has arrived and was not read yet, so the
+/// peer is to close it; one that does not in time is cut off.
 async fn close_after(connection: &Connection, send: &mut SendStream) {
     let _ = send.finish();
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, send.stopped()).await;
+    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, connection.closed()).await;
     connection.close(2_u8.into(), b"refused");
 }
 

@@ -70,6 +70,8 @@ pub(super) async fn run(
     }
     let result = session.drive(frames, taken, &mut pushes).await;
     session.note(false).await;
+    // Nothing more is pushed to a node that is sent away, however long it takes to go.
+    pushes.shutdown().await;
     if result.is_err() || session.listener_over() {
         close_after(connection, &mut session.send).await;
     }

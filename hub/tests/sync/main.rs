@@ -1,0 +1,5 @@
+//! The hub's QUIC side over real sockets.
+
+#![cfg(test)]
+
+mod farewell;
