@@ -28,7 +28,7 @@ pub enum Rule {
 #[rustfmt::skip]
 const ROUTES: &[(&str, &str, Rule)] = {
     use Permission::{
-        Block, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers, ReadRules, RevokeNode, Staff,
+        Block, EraseProfile, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers, ReadRules, RevokeNode, Staff,
         WriteCatalogue, WriteMembers, WriteRules,
     };
     use Rule::{Needs, Open};
@@ -68,6 +68,7 @@ const ROUTES: &[(&str, &str, Rule)] = {
         ("POST", "/v1/programmes/{programme}/members/find", Needs(ReadMembers)),
         ("GET", "/v1/programmes/{programme}/members/{member}", Needs(ReadMembers)),
         ("GET", "/v1/programmes/{programme}/members/{member}/profile", Needs(OpenProfile)),
+        ("DELETE", "/v1/programmes/{programme}/members/{member}/profile", Needs(EraseProfile)),
         ("GET", "/v1/programmes/{programme}/members/{member}/operations", Needs(ReadMembers)),
         ("POST", "/v1/programmes/{programme}/members/{member}/adjustments", Needs(WriteMembers)),
         ("POST", "/v1/programmes/{programme}/members/{member}/cards", Needs(WriteMembers)),

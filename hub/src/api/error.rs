@@ -1,5 +1,6 @@
 //! What becomes of each refusal in HTTP: the one place that knows statuses and stable codes.
 
+use axum::http::StatusCode;
 use kopilka_shell::problem::Problem;
 
 use crate::app::action::ActionError;
@@ -61,6 +62,12 @@ impl From<ActionError> for Problem {
                 "idempotency_key_reused",
                 "This key was used with another body.",
                 "Use a new key for a new request.",
+            ),
+            ActionError::Erased => Self::new(
+                StatusCode::GONE,
+                "personal_data_erased",
+                "The personal data of this member were erased.",
+                "Nothing brings them back; the member's cards and points go on.",
             ),
             ActionError::Short { .. } => Self::conflict(
                 "points_short",

@@ -15,7 +15,7 @@ use super::{Answer, ApiState, Created, Id, PAGE_USUAL, created};
 use crate::app::members::adjust::{self, Wish};
 use crate::app::members::bind::{self, NewIdentifier};
 use crate::app::members::history::{self, Cursor};
-use crate::app::members::{self, profile};
+use crate::app::members::{self, erase, profile};
 use crate::view::PageView;
 use crate::view::members::{
     AdjustedView, MemberView, OperationView, ProfileView, history as history_view, parse_tag,
@@ -111,6 +111,23 @@ pub async fn profile(
     let (Id(programme), Id(member)) = path;
     let opened = profile::open(&state.hub, &caller.actor(), programme, member).await?;
     Ok(ApiJson(ProfileView::from(opened)))
+}
+
+/// Erase a member's personal data for good
+///
+/// Names, phone, mail, birth date and tokens are gone at the hub, and at each store once it hears of it. Cards, points
+/// and history stay. Repeating it changes nothing.
+#[utoipa::path(delete, path = "/v1/programmes/{programme}/members/{member}/profile", tag = "members",
+    security(("session" = [])), params(("programme" = String, Path), ("member" = String, Path)),
+    responses((status = 204, description = "They are erased")))]
+pub async fn erase_profile(
+    State(state): State<ApiState>,
+    caller: Caller,
+    ApiPath(path): ApiPath<(Id<ProgrammeId>, Id<MemberId>)>,
+) -> Result<StatusCode, Problem> {
+    let (Id(programme), Id(member)) = path;
+    erase::erase(&state.hub, &caller.actor(), programme, member).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What happened to a member, newest first

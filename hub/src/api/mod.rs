@@ -127,7 +127,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(rules::roll_back))
         .routes(routes!(members::find))
         .routes(routes!(members::show))
-        .routes(routes!(members::profile))
+        .routes(routes!(members::profile, members::erase_profile))
         .routes(routes!(members::operations))
         .routes(routes!(members::adjust))
         .routes(routes!(members::bind))

@@ -76,6 +76,9 @@ pub enum ActionError {
     /// The idempotency key was used for something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// The member's personal data are gone for good.
+    #[error("the personal data of this member were erased")]
+    Erased,
     /// Fewer points than asked for can be written off.
     #[error(
         "only {available} minor units can be written off now; stores may hold rights to the rest"

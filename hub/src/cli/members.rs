@@ -15,7 +15,7 @@ use crate::app::entities::hex;
 use crate::app::members::adjust::{self, Wish};
 use crate::app::members::bind::{self, NewIdentifier};
 use crate::app::members::history::{self, Cursor};
-use crate::app::members::{self, profile};
+use crate::app::members::{self, erase, profile};
 use crate::view::members::{
     AdjustedView, MemberView, ProfileView, history as history_view, parse_tag,
 };
@@ -56,50 +56,61 @@ pub enum MemberCommand {
     Show(Named),
     /// Open a member's questionnaire; the audit notes it
     Profile(Named),
+    /// Erase a member's personal data for good; cards and points stay
+    Erase(Named),
     /// What happened to a member, newest first
-    History {
-        #[command(flatten)]
-        named: Named,
-        /// `next` of the page before
-        #[arg(long)]
-        before: Option<Cursor>,
-        /// How many, 200 at most
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
+    History(HistoryCommand),
     /// Credit points, or write them off with a negative amount
-    Adjust {
-        #[command(flatten)]
-        named: Named,
-        /// The account
-        #[arg(long, default_value = "a1")]
-        account: AccountId,
-        /// Minor units: 100 for one point
-        #[arg(long, allow_negative_numbers = true)]
-        amount_minor: i64,
-        /// The partner that owes for credits, such as r1
-        #[arg(long)]
-        partner: PartnerId,
-        /// Why, for the history
-        #[arg(long)]
-        reason: String,
-        /// A second call with the same key changes nothing; default: a fresh one
-        #[arg(long)]
-        key: Option<String>,
-    },
+    Adjust(AdjustCommand),
     /// Give a member a card or another identifier
-    Bind {
-        #[command(flatten)]
-        named: Named,
-        #[command(flatten)]
-        shown: Shown,
-        /// standard, employee, pensioner or virtual; for cards
-        #[arg(long, default_value = "standard", value_parser = word::<CardKind>)]
-        card_kind: CardKind,
-        /// Tag of the card that it takes the place of
-        #[arg(long)]
-        replaces: Option<String>,
-    },
+    Bind(BindCommand),
+}
+
+#[derive(Args)]
+pub struct HistoryCommand {
+    #[command(flatten)]
+    named: Named,
+    /// `next` of the page before
+    #[arg(long)]
+    before: Option<Cursor>,
+    /// How many, 200 at most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(Args)]
+pub struct AdjustCommand {
+    #[command(flatten)]
+    named: Named,
+    /// The account
+    #[arg(long, default_value = "a1")]
+    account: AccountId,
+    /// Minor units: 100 for one point
+    #[arg(long, allow_negative_numbers = true)]
+    amount_minor: i64,
+    /// The partner that owes for credits, such as r1
+    #[arg(long)]
+    partner: PartnerId,
+    /// Why, for the history
+    #[arg(long)]
+    reason: String,
+    /// A second call with the same key changes nothing; default: a fresh one
+    #[arg(long)]
+    key: Option<String>,
+}
+
+#[derive(Args)]
+pub struct BindCommand {
+    #[command(flatten)]
+    named: Named,
+    #[command(flatten)]
+    shown: Shown,
+    /// standard, employee, pensioner or virtual; for cards
+    #[arg(long, default_value = "standard", value_parser = word::<CardKind>)]
+    card_kind: CardKind,
+    /// Tag of the card that it takes the place of
+    #[arg(long)]
+    replaces: Option<String>,
 }
 
 impl MemberCommand {
@@ -121,61 +132,58 @@ impl MemberCommand {
                 let opened = profile::open(hub, actor, programme, member).await?;
                 output.item(&ProfileView::from(opened).fields)
             }
-            Self::History {
-                named: Named { programme, member },
-                before,
-                limit,
-            } => {
-                let page = history::history(hub, programme, member, before, limit).await?;
-                let columns = [
-                    "at",
-                    "id",
-                    "kind",
-                    "store",
-                    "credited_minor",
-                    "taken_minor",
-                    "verdict",
-                ];
-                output.list(history_view(&page).items, &columns)
+            Self::Erase(Named { programme, member }) => {
+                Ok(erase::erase(hub, actor, programme, member).await?)
             }
-            Self::Adjust {
-                named,
-                account,
-                amount_minor,
-                partner,
-                reason,
-                key,
-            } => {
-                let idempotency_key = key.unwrap_or_else(fresh_key);
-                let amount = Minor(amount_minor);
-                let wish = Wish {
-                    account,
-                    amount,
-                    partner,
-                    reason,
-                    idempotency_key,
-                };
-                let Named { programme, member } = named;
-                let made = adjust::adjust(hub, actor, programme, member, &wish).await?;
-                output.item(&AdjustedView::from(made))
-            }
-            Self::Bind {
-                named: Named { programme, member },
-                shown,
-                card_kind,
-                replaces,
-            } => {
-                let replaces = replaces.as_deref().map(parse_tag).transpose()?;
-                let value = told(shown.value)?;
-                let new = NewIdentifier {
-                    kind: shown.kind,
-                    value,
-                    card_kind,
-                    replaces,
-                };
-                Ok(bind::bind(hub, actor, programme, member, &new).await?)
-            }
+            Self::History(command) => command.execute(session).await,
+            Self::Adjust(command) => command.execute(session).await,
+            Self::Bind(command) => command.execute(session).await,
         }
+    }
+}
+
+impl HistoryCommand {
+    async fn execute(self, Session { hub, output, .. }: &Session) -> Result<(), Failure> {
+        let Named { programme, member } = self.named;
+        let page = history::history(hub, programme, member, self.before, self.limit).await?;
+        let columns = [
+            "at",
+            "id",
+            "kind",
+            "store",
+            "credited_minor",
+            "taken_minor",
+            "verdict",
+        ];
+        output.list(history_view(&page).items, &columns)
+    }
+}
+
+impl AdjustCommand {
+    async fn execute(self, session: &Session) -> Result<(), Failure> {
+        let Named { programme, member } = self.named;
+        let wish = Wish {
+            account: self.account,
+            amount: Minor(self.amount_minor),
+            partner: self.partner,
+            reason: self.reason,
+            idempotency_key: self.key.unwrap_or_else(fresh_key),
+        };
+        let made = adjust::adjust(&session.hub, &session.actor, programme, member, &wish).await?;
+        session.output.item(&AdjustedView::from(made))
+    }
+}
+
+impl BindCommand {
+    async fn execute(self, Session { hub, actor, .. }: &Session) -> Result<(), Failure> {
+        let Named { programme, member } = self.named;
+        let new = NewIdentifier {
+            kind: self.shown.kind,
+            value: told(self.shown.value)?,
+            card_kind: self.card_kind,
+            replaces: self.replaces.as_deref().map(parse_tag).transpose()?,
+        };
+        Ok(bind::bind(hub, actor, programme, member, &new).await?)
     }
 }
 

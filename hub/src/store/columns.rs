@@ -14,10 +14,17 @@ use kopilka_crdt::sealed::{MemberKey, Sealed};
 
 use super::StoreError;
 use super::rows::{
-    AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedRow, LogRow, MemberRow, OperationRow,
-    ProfileRow,
+    AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedRow, KeyState, LogRow, MemberRow,
+    OperationRow, ProfileRow,
 };
 
+/// What [`member_row`] reads of a member's key; NULL stands for one that was destroyed.
+macro_rules! key_state_column {
+    () => {
+        "CAST(COALESCE((SELECT CASE WHEN key IS NULL THEN 2 ELSE 1 END FROM member_key \
+         WHERE programme = member.programme AND member = member.id), 0) AS BIGINT)"
+    };
+}
 /// Columns that [`log_row`] reads.
 macro_rules! log_columns {
     () => {
@@ -37,7 +44,7 @@ macro_rules! case_columns {
          evidence"
     };
 }
-pub(super) use {case_columns, log_columns, operation_columns};
+pub(super) use {case_columns, key_state_column, log_columns, operation_columns};
 
 const OPERATION_KINDS: [&str; 13] = [
     "enrol",
@@ -175,16 +182,25 @@ pub(super) fn operation_id(
     })
 }
 
-/// A member out of `id, position, record, identifiers, has_key`.
+/// A member out of `id, position, record, identifiers` and the key's state.
 pub(super) fn member_row(row: &impl Columns) -> Result<(MemberId, MemberRow), StoreError> {
     const TABLE: &str = "member";
     let member = MemberRow {
         member: Member::decode(&row.bytes(2)?).map_err(|_| StoreError::Damaged(TABLE))?,
         identifiers: identifiers(row, 3)?,
         position: number(row, 1, TABLE)?,
-        has_key: row.flag(4)?,
+        key: key_state(row.number(4)?).ok_or(StoreError::Damaged(TABLE))?,
     };
     Ok((MemberId(number(row, 0, TABLE)?), member))
+}
+
+fn key_state(column: i64) -> Option<KeyState> {
+    Some(match column {
+        0 => KeyState::Absent,
+        1 => KeyState::Stored,
+        2 => KeyState::Destroyed,
+        _ => return None,
+    })
 }
 
 /// A member for nodes, out of `id, position, record, identifiers, has_rights`.

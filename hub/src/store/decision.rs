@@ -62,6 +62,13 @@ pub(super) fn assert_loaded(keys: &Keys, changes: &Changes) {
         "a decision binds identifiers that it looked up to members that it changes"
     );
     assert!(
+        changes
+            .erased
+            .keys()
+            .all(|member| changes.members.contains_key(member)),
+        "a decision erases what is personal of members that it changes"
+    );
+    assert!(
         keys.counters || (changes.blocks.is_empty() && changes.hub_log.is_none()),
         "a decision that numbers something locked the counters"
     );
@@ -81,10 +88,12 @@ pub(super) fn member_writes(
         let member: &kopilka_crdt::member::Member = member;
         let stored = rows.members.get(id);
         let known = stored.map(|row| row.identifiers.as_slice());
+        let lost = changes.erased.get(id).map_or(&[][..], Vec::as_slice);
         let hashes: BTreeSet<&IdentifierHash> = known
             .unwrap_or_default()
             .iter()
             .chain(bound.get(id).into_iter().flatten())
+            .filter(|hash| !lost.contains(hash))
             .collect();
         Ok(MemberWrite {
             id: column(id.0, "member identifier")?,

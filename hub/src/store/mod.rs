@@ -23,7 +23,7 @@ use kopilka_crdt::sealed::MemberKey;
 
 pub use rows::{
     AuditRow, BlockRow, CaseRow, Changes, Entity, EntityChange, EntityKind, FeedPage, FeedRow,
-    Heads, Keys, LogRow, MemberRow, OperationRow, ProfileRow, Rows,
+    Heads, KeyState, Keys, LogRow, MemberRow, OperationRow, ProfileRow, Rows,
 };
 
 /// Most rows that one decision may load.

@@ -39,8 +39,20 @@ pub struct MemberRow {
     pub identifiers: Vec<IdentifierHash>,
     /// Its place in its partition of the feed; 0 for a member that is not stored yet.
     pub position: u64,
-    /// A key of the member is stored.
-    pub has_key: bool,
+    /// What is known of the member's key.
+    pub key: KeyState,
+}
+
+/// Whether a member's personal data can be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyState {
+    /// No key came yet.
+    #[default]
+    Absent,
+    /// It is stored.
+    Stored,
+    /// It was destroyed: the personal data are erased, and no key is taken for the member again.
+    Destroyed,
 }
 
 /// A member's row as nodes are to get it: most go out as they are stored.
@@ -174,6 +186,9 @@ pub struct Changes {
     pub keys: Vec<(MemberId, MemberKey)>,
     /// Questionnaire fields.
     pub profiles: Vec<ProfileRow>,
+    /// Members of `members` whose key is destroyed and whose questionnaire is deleted, with the identifiers that they
+    /// lose.
+    pub erased: BTreeMap<MemberId, Vec<IdentifierHash>>,
     /// Cases.
     pub cases: Vec<CaseRow>,
     /// Block orders.

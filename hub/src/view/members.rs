@@ -15,7 +15,7 @@ use crate::app::members::Seen;
 use crate::app::members::adjust::Adjusted;
 use crate::app::members::history::Page;
 use crate::app::members::profile::Opened;
-use crate::store::OperationRow;
+use crate::store::{KeyState, OperationRow};
 
 /// A member.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,6 +29,8 @@ pub struct MemberView {
     pub name: String,
     /// Phone with its middle masked.
     pub phone: String,
+    /// Whether the personal data were erased.
+    pub erased: bool,
     /// Code of their tier.
     pub tier: String,
     /// Purchases that count towards tiers, minor units.
@@ -109,6 +111,7 @@ impl From<&Seen> for MemberView {
             enrolled_at: time(member.enrolled.ms()),
             name: member.shown.name.clone(),
             phone: member.shown.phone.clone(),
+            erased: seen.row.key == KeyState::Destroyed,
             tier: seen.rules.tier(member.counted).code.clone(),
             counted_minor: member.counted.0,
             purchases: member.purchases,

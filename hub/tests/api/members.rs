@@ -213,6 +213,45 @@ async fn a_blocked_card_stays_blocked_for_its_new_owner() {
 }
 
 #[tokio::test]
+async fn personal_data_are_erased_by_those_who_may() {
+    let (house, owner, path) = with_members().await;
+    let support = house.sign_in(Role::Support).await;
+    let profile = format!("{path}/profile");
+    let erase = ("DELETE", profile.as_str());
+    house
+        .refused(&support, erase, None, (403, "role_refused"))
+        .await;
+    let before = house.got(&owner, &path).await;
+    assert_eq!(before["erased"], false);
+    for _ in 0..2 {
+        let (status, _) = house.call(&owner, "DELETE", &profile, None).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+    }
+    let opening = ("GET", profile.as_str());
+    house
+        .refused(&owner, opening, None, (410, "personal_data_erased"))
+        .await;
+    let mut after = house.got(&owner, &path).await;
+    assert_eq!(
+        (&after["erased"], &after["name"], &after["phone"]),
+        (&json!(true), &json!(""), &json!(""))
+    );
+    for field in ["erased", "name", "phone"] {
+        after[field] = before[field].clone();
+    }
+    assert_eq!(after, before, "cards, points and gifts stay");
+    let finding = ("POST", "/v1/programmes/p1/members/find");
+    let phone = Some(json!({ "kind": "phone", "value": "+79160000001" }));
+    house
+        .refused(&owner, finding, phone, (404, "not_found"))
+        .await;
+    let nobody = "/v1/programmes/p1/members/m0000000000000/profile";
+    house
+        .refused(&owner, ("DELETE", nobody), None, (404, "not_found"))
+        .await;
+}
+
+#[tokio::test]
 async fn the_audit_has_every_action_and_no_personal_data() {
     let (house, owner, path) = with_members().await;
     let support = house.sign_in(Role::Support).await;

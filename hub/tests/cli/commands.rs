@@ -152,6 +152,31 @@ fn members_come_in_and_a_card_is_blocked_once() {
 }
 
 #[test]
+fn personal_data_are_erased() {
+    let bench = Bench::new();
+    bench.furnish();
+    let file = sample();
+    let file = file.to_str().unwrap();
+    bench.json(&["import", "--programme", "p1", "--partner", "r1", file]);
+    let card = ["--kind", "card", "--value", "7700000000000016"];
+    let find = ["member", "find", "--programme", "p1"];
+    let found = bench.json(&[&find[..], &card].concat());
+    let named = [
+        "--programme",
+        "p1",
+        "--member",
+        found["id"].as_str().unwrap(),
+    ];
+    bench.json(&[&["member", "erase"][..], &named].concat());
+    let (code, told) = bench.fails(&[&["member", "profile"][..], &named].concat());
+    assert_eq!(code, 1);
+    assert!(told.contains("were erased"), "{told}");
+    let after = bench.json(&[&find[..], &card].concat());
+    assert_eq!((&after["id"], &after["name"]), (&found["id"], &json!("")));
+    assert_eq!(after["accounts"], found["accounts"]);
+}
+
+#[test]
 fn passwords_come_from_outside_the_arguments() {
     let bench = Bench::new();
     let add = ["staff", "add", "--login", "olga", "--role", "owner"];

@@ -1,5 +1,6 @@
 //! What one decision loads, writes and refuses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kopilka_crdt::clock::Stamp;
@@ -8,8 +9,8 @@ use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, ProgrammeId};
 use kopilka_crdt::operation::ProfileField;
 use kopilka_crdt::sealed::{MemberKey, Sealed};
 use kopilka_hub::store::{
-    AuditRow, BlockRow, CaseRow, Changes, DECISION_ROWS_MAX, Heads, Keys, LogRow, MemberRow,
-    ProfileRow, Rows, StoreError,
+    AuditRow, BlockRow, CaseRow, Changes, DECISION_ROWS_MAX, Heads, KeyState, Keys, LogRow,
+    MemberRow, ProfileRow, Rows, StoreError,
 };
 
 use crate::sample::{
@@ -81,6 +82,7 @@ fn everything() -> Changes {
         logs: vec![(NODE, Incarnation(1), log_row(1))],
         keys: vec![(ANNA, MemberKey([8; 32]))],
         profiles: vec![field("город\0", 1, b"sealed")],
+        erased: BTreeMap::new(),
         cases: vec![case()],
         blocks: vec![block()],
         hub_log: Some(tip(1)),
@@ -102,7 +104,7 @@ pub async fn everything_that_is_written_is_read_back(subject: &Subject) {
         member: member(1),
         identifiers: vec![identifier(1)],
         position: 1,
-        has_key: true,
+        key: KeyState::Stored,
     };
     assert_eq!(found.members, [(ANNA, row.clone())].into());
     assert_eq!(found.receipts, [(receipt(1), operation_id(3, 1))].into());
@@ -210,7 +212,8 @@ pub async fn a_stored_key_is_never_overwritten(subject: &Subject) {
         let (stored, _) = store.profile(PROGRAMME, ANNA).await.unwrap();
         assert_eq!(stored, Some(MemberKey([1; 32])));
     }
-    assert!(stored_member(&*store, ANNA).await.unwrap().has_key);
+    let anna = stored_member(&*store, ANNA).await.unwrap();
+    assert_eq!(anna.key, KeyState::Stored);
     subject.execute("UPDATE member_key SET key = NULL").await;
     let mut late = |_: &Rows| Changes {
         keys: vec![(ANNA, MemberKey([3; 32]))],
@@ -222,7 +225,61 @@ pub async fn a_stored_key_is_never_overwritten(subject: &Subject) {
         .unwrap();
     let (stored, _) = store.profile(PROGRAMME, ANNA).await.unwrap();
     assert_eq!(stored, None, "a destroyed key does not come back");
-    assert!(!stored_member(&*store, ANNA).await.unwrap().has_key);
+    let anna = stored_member(&*store, ANNA).await.unwrap();
+    assert_eq!(anna.key, KeyState::Destroyed);
+}
+
+pub async fn an_erasure_takes_what_it_names_and_is_final(subject: &Subject) {
+    let store = subject.open().await;
+    let others = [identifier(2), identifier(3)];
+    let keys = Keys {
+        identifiers: others.to_vec(),
+        ..all_keys()
+    };
+    let mut write = |_: &Rows| Changes {
+        identifiers: others
+            .map(|hash| (hash, IdentifierKind::Phone, ANNA))
+            .to_vec(),
+        ..everything()
+    };
+    store.decide(&keys, &mut write).await.unwrap();
+    let mut erase = |_: &Rows| Changes {
+        members: [(ANNA, (member(2), None))].into(),
+        erased: [(ANNA, vec![identifier(2)])].into(),
+        // Written in the same decision, they go too.
+        keys: vec![(ANNA, MemberKey([9; 32]))],
+        profiles: vec![field("size", 9, b"late")],
+        ..Changes::default()
+    };
+    store
+        .decide(&member_keys(&[ANNA]), &mut erase)
+        .await
+        .unwrap();
+    let anna = stored_member(&*store, ANNA).await.unwrap();
+    assert_eq!((anna.key, anna.position), (KeyState::Destroyed, 2));
+    assert_eq!(anna.identifiers, [identifier(3)]);
+    let owners = store.owners(PROGRAMME, &others).await.unwrap();
+    assert_eq!(owners, [(identifier(3), ANNA)].into());
+    let profile = store.profile(PROGRAMME, ANNA).await.unwrap();
+    assert_eq!(profile, (None, vec![]));
+
+    let bob = MemberId(1);
+    let mut reuse = |_: &Rows| Changes {
+        members: [(bob, (member(1), None))].into(),
+        identifiers: vec![(identifier(2), IdentifierKind::Phone, bob)],
+        ..Changes::default()
+    };
+    let keys = Keys {
+        identifiers: vec![identifier(2)],
+        ..member_keys(&[bob])
+    };
+    store.decide(&keys, &mut reuse).await.unwrap();
+    let owner = store.find(PROGRAMME, identifier(2)).await.unwrap();
+    assert_eq!(owner, Some(bob));
+    assert_eq!(
+        stored_member(&*store, bob).await.unwrap().key,
+        KeyState::Absent
+    );
 }
 
 pub async fn the_later_writing_of_a_field_wins(subject: &Subject) {

@@ -18,11 +18,11 @@ use tokio::task::JoinSet;
 use crate::subject::Subject;
 
 const PASSWORD: &str = "correct horse battery";
-const PROGRAMME: ProgrammeId = ProgrammeId(1);
-const PHONE: &str = "+79160000001";
+pub const PROGRAMME: ProgrammeId = ProgrammeId(1);
+pub const PHONE: &str = "+79160000001";
 
 /// Two processes of one hub, whose clock stands still.
-async fn processes(subject: &Subject) -> [Hub; 2] {
+pub async fn processes(subject: &Subject) -> [Hub; 2] {
     let key = SigningKey::from_bytes(&[7; 32]);
     let now_ms = || 1_790_000_000_000;
     [
@@ -95,7 +95,7 @@ impl Watcher for Silent {
 }
 
 /// A programme with one member.
-async fn furnish(hub: &Hub) -> MemberId {
+pub async fn furnish(hub: &Hub) -> MemberId {
     let actor = Actor::command_line();
     let name = Text {
         ru: "Копилка".to_owned(),
@@ -116,7 +116,8 @@ async fn furnish(hub: &Hub) -> MemberId {
     seen.unwrap().id
 }
 
-fn card(number: u32) -> String {
+/// A card number with a right check digit.
+pub fn card(number: u32) -> String {
     let digits = (0..10).map(|check| format!("7700{number:011}{check}"));
     let mut valid = digits.filter(|digits| CardNumber::parse(digits).is_ok());
     valid.next().unwrap()

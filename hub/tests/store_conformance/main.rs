@@ -4,6 +4,7 @@
 
 mod decide;
 mod entities;
+mod erasure;
 mod feed;
 mod hubs;
 mod opening;
@@ -40,6 +41,7 @@ on_both_engines! {
     decide::a_new_store_knows_nothing,
     decide::an_operation_is_stored_once,
     decide::a_stored_key_is_never_overwritten,
+    decide::an_erasure_takes_what_it_names_and_is_final,
     decide::the_later_writing_of_a_field_wins,
     decide::the_latest_order_about_a_card_is_found,
     decide::identifiers_add_up,
@@ -67,6 +69,8 @@ on_both_engines! {
     hubs::failed_sign_ins_are_counted_together,
     hubs::a_right_password_forgets_the_wrong_ones,
     hubs::a_card_that_is_blocked_while_it_finds_an_owner_is_blocked,
+    erasure::an_erased_member_keeps_cards_and_points,
+    erasure::what_a_store_wrote_before_it_knew_stays_out,
     opening::data_outlive_the_process,
     opening::a_newer_schema_is_refused,
     opening::processes_may_start_together,

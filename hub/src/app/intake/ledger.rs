@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId};
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::operation::{Body, ReceiptKey, Verdict};
@@ -18,7 +18,7 @@ use kopilka_rules::verdict::{Context, Judgement, judge};
 use super::batch::{Rules, identifiers};
 use super::{Arrived, Taken};
 use crate::app::entities::NodeEntity;
-use crate::store::{CaseRow, Changes, LogRow, MemberRow, OperationRow, Rows};
+use crate::store::{CaseRow, Changes, KeyState, LogRow, MemberRow, OperationRow, Rows};
 
 /// The rows of one decision.
 pub(super) struct Ledger<'a> {
@@ -236,9 +236,12 @@ impl<'a> Ledger<'a> {
                 self.receipts.insert(purchase.receipt, operation.id);
                 self.changes.receipts.push((purchase.receipt, operation.id));
             }
+            // A phone that a store noted before it knew of the erasure does not come back.
+            let erased = row.key == KeyState::Destroyed;
+            let kept = |kind: IdentifierKind| !erased || kind == IdentifierKind::Card;
             for (hash, kind) in names
                 .into_iter()
-                .filter(|(hash, _)| !taken(hash))
+                .filter(|(hash, kind)| !taken(hash) && kept(*kind))
                 .collect::<Vec<_>>()
             {
                 if self.identifiers.insert(hash, member).is_none() {

@@ -11,7 +11,7 @@ use kopilka_protocol::segment::{Received, Verified};
 
 use super::ledger::Ledger;
 use crate::app::Hub;
-use crate::store::{MemberRow, ProfileRow, StoreError};
+use crate::store::{KeyState, MemberRow, ProfileRow, StoreError};
 
 impl Ledger<'_> {
     pub(super) fn keep_profile(
@@ -28,6 +28,10 @@ impl Ledger<'_> {
         else {
             return;
         };
+        // Written before its store knew of the erasure; there is no key to seal it with.
+        if row.key == KeyState::Destroyed {
+            return;
+        }
         let written = (operation.stamp, operation.id);
         let brought = keys
             .iter()

@@ -5,6 +5,7 @@ use kopilka_crdt::identifier::{CardTag, IdentifierKind};
 use kopilka_crdt::ids::{MemberId, ProgrammeId};
 use kopilka_crdt::operation::{Binding, Body};
 use kopilka_rules::placement::due_ms;
+use kopilka_rules::{Moment, Programme};
 use serde_json::json;
 
 use super::{hash_of, rules_now};
@@ -12,7 +13,7 @@ use crate::app::Hub;
 use crate::app::action::{ActionError, Actor};
 use crate::app::blocks;
 use crate::app::hub_log::HubLog;
-use crate::store::{Changes, Keys, Rows, StoreError};
+use crate::store::{Changes, KeyState, Keys, Rows, StoreError};
 
 /// What is given.
 #[derive(Debug, Clone)]
@@ -59,46 +60,20 @@ pub async fn bind(
         ..Keys::default()
     };
     let details = json!({ "kind": new.kind, "replaces": new.replaces.is_some() });
+    let audit = actor.audit(moment.now_ms, "member.bind", id, &details);
     let mut outcome = Err(ActionError::Store(StoreError::Contended));
-    let mut decision = |rows: &Rows| {
-        let mut changes = Changes::default();
-        outcome = (|| {
-            let row = rows
-                .members
-                .get(&id)
-                .ok_or_else(|| ActionError::not_found("member", id))?;
-            match rows.identifiers.get(&hash) {
-                Some(owner) if *owner == id => return Ok(()),
-                Some(_) => {
-                    let text = "the identifier belongs to another member".to_owned();
-                    return Err(ActionError::Conflict(text));
-                }
-                None => {}
-            }
-            if new
-                .replaces
-                .is_some_and(|card| !row.member.cards.contains_key(&card))
-            {
-                return Err(ActionError::invalid(
-                    "replaces",
-                    "is not a card of this member",
-                ));
-            }
-            let mut member = row.member.clone();
-            if let Some(mark) = blocks::mark(rows, &hash)? {
-                member.blocks.insert(hash.tag(), mark);
-            }
-            let body = Body::Bind(binding.clone());
-            HubLog::resume(rows, &rules, moment).make(&mut member, &body, &mut changes)?;
-            let due = due_ms(&member);
-            changes.members.insert(id, (member, due));
-            changes.identifiers.push((hash, new.kind, id));
-            changes.audit = Some(actor.audit(moment.now_ms, "member.bind", id, &details));
-            Ok(())
-        })();
-        if outcome.is_ok() {
-            std::mem::take(&mut changes)
-        } else {
+    let mut decision = |rows: &Rows| match decide(rows, &binding, &rules, moment) {
+        Ok(Some(mut changes)) => {
+            outcome = Ok(());
+            changes.audit = Some(audit.clone());
+            changes
+        }
+        Ok(None) => {
+            outcome = Ok(());
+            Changes::default()
+        }
+        Err(refusal) => {
+            outcome = Err(refusal);
             Changes::default()
         }
     };
@@ -106,6 +81,49 @@ pub async fn bind(
     outcome?;
     hub.look_for_news().await?;
     Ok(())
+}
+
+/// What a binding changes; nothing when the member has the identifier already.
+fn decide(
+    rows: &Rows,
+    binding: &Binding,
+    rules: &Programme,
+    moment: Moment,
+) -> Result<Option<Changes>, ActionError> {
+    let (id, hash) = (binding.member, binding.hash);
+    let row = rows
+        .members
+        .get(&id)
+        .ok_or_else(|| ActionError::not_found("member", id))?;
+    match rows.identifiers.get(&hash) {
+        Some(owner) if *owner == id => return Ok(None),
+        Some(_) => {
+            let text = "the identifier belongs to another member".to_owned();
+            return Err(ActionError::Conflict(text));
+        }
+        None => {}
+    }
+    if row.key == KeyState::Destroyed && binding.card.is_none() {
+        return Err(ActionError::Erased);
+    }
+    if binding
+        .replaces
+        .is_some_and(|card| !row.member.cards.contains_key(&card))
+    {
+        let reason = "is not a card of this member";
+        return Err(ActionError::invalid("replaces", reason));
+    }
+    let mut changes = Changes::default();
+    let mut member = row.member.clone();
+    if let Some(mark) = blocks::mark(rows, &hash)? {
+        member.blocks.insert(hash.tag(), mark);
+    }
+    let body = Body::Bind(binding.clone());
+    HubLog::resume(rows, rules, moment).make(&mut member, &body, &mut changes)?;
+    let due = due_ms(&member);
+    changes.members.insert(id, (member, due));
+    changes.identifiers.push((hash, binding.kind, id));
+    Ok(Some(changes))
 }
 
 /// An active card of a number that was checked before.

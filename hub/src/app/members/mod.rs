@@ -2,6 +2,7 @@
 
 pub mod adjust;
 pub mod bind;
+pub mod erase;
 pub mod history;
 pub mod profile;
 

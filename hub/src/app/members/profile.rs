@@ -6,19 +6,22 @@ use serde_json::json;
 
 use crate::app::Hub;
 use crate::app::action::{ActionError, Actor};
-use crate::store::StoreError;
+use crate::store::{KeyState, StoreError};
 
 /// An opened questionnaire, field by field.
 pub type Opened = Vec<(ProfileField, String)>;
 
-/// Opens the questionnaire. A member whose key was destroyed has none.
+/// Opens the questionnaire.
 pub async fn open(
     hub: &Hub,
     actor: &Actor,
     programme: ProgrammeId,
     id: MemberId,
 ) -> Result<Opened, ActionError> {
-    super::one(hub, programme, id).await?;
+    let seen = super::one(hub, programme, id).await?;
+    if seen.row.key == KeyState::Destroyed {
+        return Err(ActionError::Erased);
+    }
     let (key, rows) = hub.store.profile(programme, id).await?;
     let mut opened = Opened::new();
     for row in rows {

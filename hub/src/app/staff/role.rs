@@ -58,6 +58,8 @@ pub enum Permission {
     OpenProfile,
     /// Credit or write off points, bind cards, import.
     WriteMembers,
+    /// Erase a member's personal data, which nothing brings back.
+    EraseProfile,
     /// Block and release cards.
     Block,
     /// Read cases.
@@ -81,6 +83,7 @@ impl Permission {
             Self::ReadMembers => &[Owner, HeadOffice, Security, Support, Auditor],
             Self::OpenProfile => &[Owner, HeadOffice, Support],
             Self::WriteMembers => &[Owner, HeadOffice, Support],
+            Self::EraseProfile => &[Owner, HeadOffice],
             Self::Block => &[Owner, HeadOffice, Security, Support],
             Self::ReadCases => &[Owner, HeadOffice, Security, Auditor],
             Self::ReadAudit => &[Owner, Security, Auditor],

@@ -13,16 +13,18 @@ use kopilka_crdt::log::Tip;
 use super::pool::Session;
 use crate::store::StoreError;
 use crate::store::columns::{
-    block_row, column, identifier_row, log_columns, log_row, member_row, number, operation_columns,
-    operation_row, receipt_row,
+    block_row, column, identifier_row, key_state_column, log_columns, log_row, member_row, number,
+    operation_columns, operation_row, receipt_row,
 };
 use crate::store::rows::{BlockRow, Keys, MemberRow, Rows};
 
 /// Columns that `member_row` reads.
 macro_rules! member_columns {
     () => {
-        "member.id, position, record, identifiers, EXISTS (SELECT 1 FROM member_key \
-         WHERE programme = member.programme AND member = member.id AND key IS NOT NULL)"
+        concat!(
+            "member.id, position, record, identifiers, ",
+            key_state_column!()
+        )
     };
 }
 

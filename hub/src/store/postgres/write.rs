@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use kopilka_crdt::ids::{Incarnation, NodeId};
+use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
 
 use super::pool::{Session, Values};
 use crate::store::StoreError;
@@ -51,6 +52,9 @@ pub(super) async fn changes(
     }
     insert_keys(session, scope, changes).await?;
     put_profiles(session, scope, changes).await?;
+    for (member, lost) in &changes.erased {
+        erase(session, scope, *member, lost).await?;
+    }
     insert_blocks(session, scope, changes).await?;
     put_members(session, scope, &member_writes(rows, changes, partitions)?).await?;
     insert_cases(session, programme, &changes.cases).await?;
@@ -240,6 +244,27 @@ async fn put_profiles(
         &sealed,
     ];
     session.execute(PROFILES, values).await?;
+    Ok(())
+}
+
+async fn erase(
+    session: &mut Session<'_>,
+    programme: i64,
+    member: MemberId,
+    lost: &[IdentifierHash],
+) -> Result<(), StoreError> {
+    const KEY: &str = "INSERT INTO member_key (programme, member, key) VALUES ($1, $2, NULL) \
+        ON CONFLICT (programme, member) DO UPDATE SET key = NULL";
+    const FIELDS: &str = "DELETE FROM profile WHERE programme = $1 AND member = $2";
+    const IDENTIFIERS: &str =
+        "DELETE FROM identifier WHERE programme = $1 AND member = $2 AND hash = ANY($3)";
+    let member = column(member.0, "member identifier")?;
+    session.execute(KEY, &[&programme, &member]).await?;
+    session.execute(FIELDS, &[&programme, &member]).await?;
+    let hashes = list(lost, |hash| hash.0.as_slice().to_vec());
+    session
+        .execute(IDENTIFIERS, &[&programme, &member, &hashes])
+        .await?;
     Ok(())
 }
 

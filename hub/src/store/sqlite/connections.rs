@@ -20,9 +20,9 @@ const READERS: usize = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements that one connection keeps prepared: more than there are.
 const STATEMENTS_CACHED: usize = 64;
-/// With `synchronous = FULL` each commit syncs the write-ahead log. A checkpoint syncs twice more, so it waits for
+/// What is deleted is overwritten, so that a destroyed key is gone from the file too. With `synchronous = FULL` each commit syncs the write-ahead log. A checkpoint syncs twice more, so it waits for
 /// 64 MiB of log.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 16384; \
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST; PRAGMA wal_autocheckpoint = 16384; \
     PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;";
 
 impl From<rusqlite::Error> for StoreError {

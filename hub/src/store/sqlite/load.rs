@@ -9,16 +9,15 @@ use rusqlite::{Connection, Params, Row, params};
 
 use crate::store::StoreError;
 use crate::store::columns::{
-    block_row, column, log_columns, log_row, member_row, number, operation_columns, operation_id,
-    operation_row,
+    block_row, column, key_state_column, log_columns, log_row, member_row, number,
+    operation_columns, operation_id, operation_row,
 };
 use crate::store::rows::{BlockRow, Keys, LogRow, MemberRow, OperationRow, Rows};
 
 /// Columns that `member_row` reads.
 macro_rules! member_columns {
     () => {
-        "id, position, record, identifiers, EXISTS (SELECT 1 FROM member_key \
-         WHERE programme = member.programme AND member = member.id AND key IS NOT NULL)"
+        concat!("id, position, record, identifiers, ", key_state_column!())
     };
 }
 

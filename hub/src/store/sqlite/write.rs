@@ -1,6 +1,7 @@
 //! Writes what decisions and staff change.
 
-use kopilka_crdt::ids::{Incarnation, NodeId};
+use kopilka_crdt::identifier::IdentifierHash;
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
 use rusqlite::{Connection, ErrorCode, Params, params};
 
 use super::load::one;
@@ -39,6 +40,9 @@ pub(super) fn changes(
     insert_keys(connection, programme, changes)?;
     for row in latest_profiles(&changes.profiles) {
         put_profile(connection, programme, row)?;
+    }
+    for (member, lost) in &changes.erased {
+        erase(connection, programme, *member, lost)?;
     }
     for row in &changes.blocks {
         insert_block(connection, programme, row)?;
@@ -254,6 +258,24 @@ fn insert_keys(
         execute(connection, KEY, params![programme, member, key.0])?;
     }
     Ok(())
+}
+
+fn erase(
+    connection: &Connection,
+    programme: u16,
+    member: MemberId,
+    lost: &[IdentifierHash],
+) -> Result<(), StoreError> {
+    const KEY: &str = "INSERT INTO member_key (programme, member, key) VALUES (?, ?, NULL) \
+        ON CONFLICT DO UPDATE SET key = NULL";
+    const FIELDS: &str = "DELETE FROM profile WHERE programme = ? AND member = ?";
+    const IDENTIFIER: &str =
+        "DELETE FROM identifier WHERE programme = ? AND hash = ? AND member = ?";
+    let member = column(member.0, "member identifier")?;
+    execute(connection, KEY, params![programme, member])?;
+    execute(connection, FIELDS, params![programme, member])?;
+    lost.iter()
+        .try_for_each(|hash| execute(connection, IDENTIFIER, params![programme, hash.0, member]))
 }
 
 fn put_profile(
