@@ -23,6 +23,8 @@ use serde_json::json;
 const TICK: Duration = Duration::from_secs(1);
 /// How many ticks apart samples of histograms are folded into their buckets; they take memory until then.
 const TICKS_BETWEEN_FOLDS: u64 = 60;
+/// The till's token for `status`. It is no setting, so it does not begin as settings do.
+const TOKEN_VARIABLE: &str = "KOPILKA_TILL_TOKEN";
 /// How long `status` waits for the node.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -74,7 +76,11 @@ enum Command {
         code: EnrolmentCode,
     },
     /// Ask the running node how it stands
-    Status,
+    Status {
+        /// Of any till of the store
+        #[arg(long, env = TOKEN_VARIABLE, hide_env_values = true)]
+        token: String,
+    },
 }
 
 /// Why the process ends, and with which code.
@@ -132,7 +138,7 @@ async fn start(command_line: CommandLine) -> Result<(), Failure> {
     match command_line.command {
         Command::Run => run(config).await,
         Command::Enrol { code } => enrol(&config, &code, flags.json).await,
-        Command::Status => status(&config, flags.json).await,
+        Command::Status { token } => status(&config, &token, flags.json).await,
     }
 }
 
@@ -212,7 +218,7 @@ async fn enrol(config: &NodeConfig, code: &EnrolmentCode, as_json: bool) -> Resu
     Ok(())
 }
 
-async fn status(config: &NodeConfig, as_json: bool) -> Result<(), Failure> {
+async fn status(config: &NodeConfig, token: &str, as_json: bool) -> Result<(), Failure> {
     let scheme = if config.tls.is_some() {
         "https"
     } else {
@@ -224,12 +230,12 @@ async fn status(config: &NodeConfig, as_json: bool) -> Result<(), Failure> {
         .build()
         .exit_with(Exit::Failure)?;
     let asked = async {
-        let answer = client.get(&url).send().await?.error_for_status()?;
-        answer.json::<serde_json::Value>().await
+        let answer = client.get(&url).bearer_auth(token).send().await?;
+        answer.error_for_status()?.json::<serde_json::Value>().await
     };
     let status = asked
         .await
-        .with_context(|| format!("the node does not answer at {url}"))
+        .with_context(|| format!("the node does not say how it stands at {url}"))
         .exit_with(Exit::Failure)?;
     if as_json {
         say(&status.to_string());

@@ -7,6 +7,7 @@ use kopilka_shell::problem::{ApiJson, Problem};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::till::Till;
 use crate::app::App;
 
 /// How the node stands with the hub.
@@ -55,9 +56,13 @@ pub(super) struct VerdictJson {
 
 /// How the node stands with the hub
 ///
-/// It names no person and needs no token, so that an operator can ask.
-#[utoipa::path(get, path = "/v1/sync", tag = "node", responses((status = 200, body = SyncJson)))]
-pub(super) async fn sync(State(app): State<App>) -> Result<ApiJson<SyncJson>, Problem> {
+/// Any till of the store may ask. What a monitor needs is in `/metrics`, without a token.
+#[utoipa::path(get, path = "/v1/sync", tag = "node", security(("till" = [])),
+    responses((status = 200, body = SyncJson), (status = 401, body = Problem)))]
+pub(super) async fn sync(
+    State(app): State<App>,
+    Till(_till): Till,
+) -> Result<ApiJson<SyncJson>, Problem> {
     let status = app.sync_status()?;
     let identity = app.identity();
     let zone = app.directory()?.zone.clone();

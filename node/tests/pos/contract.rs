@@ -37,6 +37,26 @@ async fn the_node_serves_its_contract_and_its_health() {
     assert_eq!(sync["connected"], false);
 }
 
+#[tokio::test]
+async fn how_the_node_stands_is_told_to_tills_only() {
+    let node = Node::start().await;
+    let ask = |token: Option<&str>| {
+        let mut request = Request::get("/v1/sync");
+        if let Some(token) = token {
+            request = request.header("authorization", token);
+        }
+        request.body(Body::empty()).unwrap()
+    };
+    refused(&node, ask(None), 401, "token_missing").await;
+    refused(&node, ask(Some("Bearer x")), 401, "token_unknown").await;
+    let good = format!("Bearer {TOKEN}");
+    assert_eq!(node.send(ask(Some(&good))).await.0, 200);
+    for open in ["/healthz", "/readyz"] {
+        let request = Request::get(open).body(Body::empty()).unwrap();
+        assert_eq!(node.send(request).await.0, 204, "{open}");
+    }
+}
+
 async fn refused(node: &Node, request: Request<Body>, status: u16, code: &str) {
     let (found, body) = node.send(request).await;
     assert_eq!((found, &body["code"]), (status, &code.into()), "{body}");
