@@ -48,6 +48,8 @@ pub struct Written {
 pub(super) struct Writing {
     pub log: Log,
     pub clock: WallClock,
+    /// Something of former incarnations is left on the disk.
+    pub former_left: bool,
     unsealed_operations: usize,
     unsealed_bytes: usize,
 }
@@ -140,7 +142,9 @@ impl Core {
 
     /// A member's present state.
     pub(super) fn member(&self, id: MemberId) -> Result<Member, AppError> {
-        super::view::member(&self.rows, id)?.ok_or(AppError::UnknownMember)
+        let mut member = super::view::member(&self.rows, id)?.ok_or(AppError::UnknownMember)?;
+        self.rename_former(id, &mut member)?;
+        Ok(member)
     }
 
     /// Writes a member's state.
@@ -215,11 +219,12 @@ impl Core {
         Ok((appended.id, appended.stamp))
     }
 
-    /// Goes on in another log.
+    /// Goes on in another log; the one before it is left for later.
     pub(super) fn begin_log(&mut self, log: Log) {
         self.writing = Writing {
             log,
             clock: self.writing.clock,
+            former_left: true,
             unsealed_operations: 0,
             unsealed_bytes: 0,
         };
@@ -391,13 +396,16 @@ fn read_writing(rows: &Rows, identity: &Identity) -> Result<Writing, AppError> {
         .pruned
         .unwrap_or_else(|| Tip::genesis(identity.node, identity.incarnation));
     let tip = match rows.last_stored(Table::Log)? {
-        Some((key, bytes)) => super::own_log::tip_of(&key, &bytes)?.0,
-        None => pruned,
+        Some((key, bytes)) if keys::incarnation(&key) == Some(identity.incarnation) => {
+            super::own_log::tip_of(&key, &bytes)?.0
+        }
+        Some(_) | None => pruned,
     };
     let marked_trusted = rows.read(Table::Meta, keys::CLOCK)?.unwrap_or(true);
     Ok(Writing {
         log: Log::resume(identity.node, identity.incarnation, tip, tip.stamp),
         clock: WallClock::new(marked_trusted),
+        former_left: super::own_log::is_former_left(rows, identity.incarnation)?,
         unsealed_operations: 0,
         unsealed_bytes: 0,
     })

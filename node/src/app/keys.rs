@@ -36,9 +36,21 @@ pub(super) fn log(incarnation: Incarnation, sequence: u64) -> Vec<u8> {
     .concat()
 }
 
+/// The incarnation at the start of a key made by [`log`].
+pub(super) fn incarnation(key: &[u8]) -> Option<Incarnation> {
+    key.first_chunk::<4>()
+        .map(|head| Incarnation(u32::from_be_bytes(*head)))
+}
+
 /// Of an operation among its member's.
 pub(super) fn of_member(member: MemberId, incarnation: Incarnation, sequence: u64) -> Vec<u8> {
     [&member.0.to_be_bytes()[..], &log(incarnation, sequence)[..]].concat()
+}
+
+/// The incarnation and sequence in a key made by [`of_member`].
+pub(super) fn operation_of_member(key: &[u8]) -> Option<(Incarnation, u64)> {
+    let place = key.get(8..)?;
+    Some((incarnation(place)?, sequence(place)?))
 }
 
 /// The sequence at the end of a key made by [`log`] or [`of_member`].

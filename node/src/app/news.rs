@@ -16,12 +16,11 @@ use super::core::{Core, PUBLICATIONS_KEPT};
 use super::error::AppError;
 use super::keys;
 use super::ladder::Bound;
+use super::own_log::PENDING_MAX;
 use super::records::{FeedCursor, LogEntry, SnapshotProgress, SyncRecord};
 use super::request::News;
 use super::rules::{Directory, Rules};
 
-/// Operations of one member that wait for the hub; a node offline for a month stays far below it.
-const PENDING_MAX: usize = 65_536;
 /// Partitions that a feed may have.
 const PARTITIONS_MAX: usize = 1_024;
 
@@ -95,6 +94,7 @@ impl Core {
     fn lay_under(&mut self, state: FeedMember, applied: AppliedLog) -> Result<(), AppError> {
         let id = state.id;
         let mut member = Member::decode(&state.record).map_err(|_| AppError::UnreadableRecord)?;
+        self.forget_former(id)?;
         for (sequence, entry) in self.pending_after(id, applied)? {
             let body = entry.body()?;
             if matches!(body, Body::Enrol(_) | Body::Profile(_)) {

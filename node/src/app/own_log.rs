@@ -1,22 +1,29 @@
 //! The node's own log against the hub: what is durable there, what may be pruned here, and a new incarnation.
 
+use std::collections::BTreeSet;
+
 use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::clock::Stamp;
-use kopilka_crdt::ids::{Incarnation, MemberId};
+use kopilka_crdt::ids::{Incarnation, LotId, MemberId, OperationId};
 use kopilka_crdt::log::{Log, Tip};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::operation::{Body, IncarnationMark};
 use kopilka_protocol::message::{AppliedLog, Renewal, VerdictNote};
 
-use crate::store::{StoreError, Table};
+use crate::store::{Entry, StoreError, Table};
 
 use super::core::Core;
 use super::error::AppError;
 use super::keys;
 use super::records::{Adoptions, LogEntry, SyncRecord, decode};
+use super::rows::Rows;
 
 /// Entries that one request prunes at most; the next caught-up batch goes on.
 const PRUNED_MAX: usize = 4_096;
+/// Entries of former incarnations that one tick lets go at most; each may rename its member's lots.
+const SWEPT_MAX: usize = 512;
+/// Operations of one member that wait for the hub; a node offline for a month stays far below it.
+pub(super) const PENDING_MAX: usize = 65_536;
 
 impl Core {
     pub(super) fn durable(
@@ -97,25 +104,18 @@ impl Core {
     }
 
     /// Goes on under a new incarnation. What the old one wrote is the hub's now, under the names that it gives.
+    ///
+    /// The old log may be a month long, so it is not let go of here: see [`Self::sweep`].
     pub(super) fn renew(&mut self, renewal: &Renewal, at_ms: u64) -> Result<(), AppError> {
         let old = self.identity.incarnation;
         if renewal.next <= old {
             return Err(AppError::OutOfOrder);
         }
         if let Some(adoption) = renewal.adopted {
-            let mut adoptions: Adoptions = self
-                .rows
-                .read(Table::Meta, keys::ADOPTIONS)?
-                .unwrap_or_default();
+            let mut adoptions = self.adoptions()?;
             adoptions.0.push((old, adoption));
-            self.rename_lots(&adoptions)?;
             self.rows
                 .put(Table::Meta, keys::ADOPTIONS.to_vec(), &adoptions);
-        }
-        for table in [Table::Log, Table::Seals, Table::Pending] {
-            for (key, _) in self.rows.scan(table, &[], None, usize::MAX)? {
-                self.rows.delete(table, key);
-            }
         }
         let mut sync = self.sync_record()?;
         sync.durable = None;
@@ -145,38 +145,111 @@ impl Core {
         Ok(())
     }
 
-    /// Renames lots and rights that own operations on an adopted branch made.
-    fn rename_lots(&mut self, adoptions: &Adoptions) -> Result<(), AppError> {
-        let pending = self.rows.scan(Table::Pending, &[], None, usize::MAX)?;
-        let mut touched: Vec<MemberId> = pending
-            .iter()
-            .filter_map(|(key, _)| key.first_chunk::<8>())
-            .map(|bytes| MemberId(u64::from_be_bytes(*bytes)))
-            .collect();
-        touched.dedup();
-        for id in touched {
-            let mut member = self.member(id)?;
-            rename_member(&mut member, adoptions);
-            self.put_member(id, &member);
+    /// Lets go of some of what former incarnations left here: it is the hub's now.
+    pub(super) fn sweep(&mut self) -> Result<(), AppError> {
+        if !self.writing.former_left {
+            return Ok(());
+        }
+        let is_adopted = !self.adoptions()?.0.is_empty();
+        let end = keys::log(self.identity.incarnation, 0);
+        let entries = self.rows.scan(Table::Log, &[], Some(&end), SWEPT_MAX)?;
+        let more = entries.len() == SWEPT_MAX;
+        for (key, bytes) in entries {
+            let (tip, entry) = tip_of(&key, &bytes)?;
+            let incarnation = keys::incarnation(&key).unwrap_or(Incarnation(0));
+            let body = entry.body()?;
+            if let Some(id) = body.member().filter(|_| is_adopted) {
+                self.put_renamed(id)?;
+            }
+            self.forget_entry(incarnation, tip.sequence, &body);
+            self.rows.delete(Table::Seals, key.clone());
+            self.rows.delete(Table::Log, key);
+        }
+        self.writing.former_left = more;
+        Ok(())
+    }
+
+    fn put_renamed(&mut self, id: MemberId) -> Result<(), AppError> {
+        match self.member(id) {
+            Ok(member) => self.put_member(id, &member),
+            Err(AppError::UnknownMember) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
+
+    /// Renames lots and rights that own operations on an adopted branch made, until a state of the hub's has come.
+    ///
+    /// While it has not, operations of former incarnations are still listed as pending for the member. A state of the
+    /// hub's may name the same places in the same log: what the branch was a second history of.
+    pub(super) fn rename_former(&self, id: MemberId, member: &mut Member) -> Result<(), AppError> {
+        if !self.writing.former_left {
+            return Ok(());
+        }
+        let pending = self.former_pending(id, PENDING_MAX)?;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let own: BTreeSet<_> = pending
+            .iter()
+            .filter_map(|(key, _)| keys::operation_of_member(key))
+            .map(|(incarnation, sequence)| OperationId {
+                node: self.identity.node,
+                incarnation,
+                sequence,
+            })
+            .collect();
+        let adoptions = self.adoptions()?;
+        rename_lots(member, |lot| {
+            if own.contains(&lot.operation) {
+                adoptions.rename_lot(self.identity.node, lot)
+            } else {
+                lot
+            }
+        });
+        Ok(())
+    }
+
+    /// Operations of former incarnations are part of every state that the hub sends now.
+    pub(super) fn forget_former(&mut self, id: MemberId) -> Result<(), AppError> {
+        if self.writing.former_left {
+            for (key, _) in self.former_pending(id, PENDING_MAX)? {
+                self.rows.delete(Table::Pending, key);
+            }
+        }
+        Ok(())
+    }
+
+    fn former_pending(&self, id: MemberId, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let end = keys::of_member(id, self.identity.incarnation, 0);
+        self.rows
+            .scan(Table::Pending, &keys::member(id), Some(&end), limit)
+    }
+
+    pub(super) fn adoptions(&self) -> Result<Adoptions, StoreError> {
+        let adoptions = self.rows.read(Table::Meta, keys::ADOPTIONS)?;
+        Ok(adoptions.unwrap_or_default())
+    }
 }
 
-fn rename_member(member: &mut Member, adoptions: &Adoptions) {
+/// Whether anything of former incarnations is left.
+pub(super) fn is_former_left(rows: &Rows, incarnation: Incarnation) -> Result<bool, StoreError> {
+    let end = keys::log(incarnation, 0);
+    Ok(!rows.scan(Table::Log, &[], Some(&end), 1)?.is_empty())
+}
+
+fn rename_lots(member: &mut Member, rename: impl Fn(LotId) -> LotId) {
     for account in member.accounts.values_mut() {
         account.lots = std::mem::take(&mut account.lots)
             .into_iter()
-            .map(|(id, lot)| (adoptions.rename_lot(id), lot))
+            .map(|(id, lot)| (rename(id), lot))
             .collect();
     }
     member.allowances = std::mem::take(&mut member.allowances)
         .into_iter()
         .map(|(name, allowance)| match name {
             AllowanceRef::Granted(_) => (name, allowance),
-            AllowanceRef::Earned(lot) => {
-                (AllowanceRef::Earned(adoptions.rename_lot(lot)), allowance)
-            }
+            AllowanceRef::Earned(lot) => (AllowanceRef::Earned(rename(lot)), allowance),
         })
         .collect();
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use kopilka_crdt::allowance::AllowanceUse;
 use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::ids::{AccountId, IdError, Incarnation, LotId, MemberId, OperationId};
+use kopilka_crdt::ids::{AccountId, IdError, Incarnation, LotId, MemberId, NodeId, OperationId};
 use kopilka_crdt::ledger::{AccountView, Take};
 use kopilka_crdt::log::{EntryError, Head, Tip};
 use kopilka_crdt::money::{AmountError, Milli, Minor};
@@ -247,10 +247,11 @@ pub struct SnapshotProgress {
 pub(super) struct Adoptions(pub Vec<(Incarnation, Adoption)>);
 
 impl Adoptions {
-    /// The name that the hub knows an own operation by.
-    pub(super) fn rename(&self, id: OperationId) -> OperationId {
+    /// The name that the hub knows an operation by; other nodes' keep theirs.
+    pub(super) fn rename(&self, own: NodeId, id: OperationId) -> OperationId {
         let adopted = self.0.iter().find(|(incarnation, adoption)| {
-            *incarnation == id.incarnation && id.sequence >= adoption.from_sequence
+            (own, *incarnation) == (id.node, id.incarnation)
+                && id.sequence >= adoption.from_sequence
         });
         match adopted {
             Some((_, adoption)) => OperationId {
@@ -261,16 +262,16 @@ impl Adoptions {
         }
     }
 
-    pub(super) fn rename_lot(&self, lot: LotId) -> LotId {
+    pub(super) fn rename_lot(&self, own: NodeId, lot: LotId) -> LotId {
         LotId {
-            operation: self.rename(lot.operation),
+            operation: self.rename(own, lot.operation),
             ..lot
         }
     }
 
-    pub(super) fn rename_takes(&self, takes: &mut [Take]) {
+    pub(super) fn rename_takes(&self, own: NodeId, takes: &mut [Take]) {
         for take in takes {
-            take.lot = self.rename_lot(take.lot);
+            take.lot = self.rename_lot(own, take.lot);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Cancels and returns: what the shares stored at the sale give back.
 
+use kopilka_crdt::ids::NodeId;
 use kopilka_crdt::operation::{Body, ReturnedLine};
 use kopilka_rules::reversal::{Counter, reverse};
 
@@ -45,16 +46,14 @@ impl Core {
         let SaleState::Confirmed { operation, .. } = record.state else {
             return Err(AppError::NotConfirmed);
         };
-        let adoptions: Adoptions = self
-            .rows
-            .read(Table::Meta, keys::ADOPTIONS)?
-            .unwrap_or_default();
-        let sold = as_known_now(&record, &adoptions);
+        let adoptions = self.adoptions()?;
+        let own = self.identity.node;
+        let sold = as_known_now(&record, own, &adoptions);
         let counter = Counter {
             till: call.till,
             cashier: call.cashier,
         };
-        let operation = adoptions.rename(operation);
+        let operation = adoptions.rename(own, operation);
         let reversal = reverse(operation, &sold.purchase, &record.returned, lines, counter)?;
         let of = record.purchase.member;
         let mut member = self.member(of)?;
@@ -79,10 +78,10 @@ impl Core {
 }
 
 /// The sale with its lots under the names that the hub knows them by.
-fn as_known_now(record: &PurchaseRecord, adoptions: &Adoptions) -> PurchaseRecord {
+fn as_known_now(record: &PurchaseRecord, own: NodeId, adoptions: &Adoptions) -> PurchaseRecord {
     let mut sold = record.clone();
     if let Some(redeemed) = &mut sold.purchase.redeemed {
-        adoptions.rename_takes(&mut redeemed.takes);
+        adoptions.rename_takes(own, &mut redeemed.takes);
     }
     sold
 }

@@ -1,4 +1,4 @@
-//! What time alone does: lapsed holds, rows kept long enough, proof of life in an idle log.
+//! What time alone does: lapsed holds, rows kept long enough, what former incarnations left, proof of life in an idle log.
 
 use kopilka_crdt::operation::{Body, ClockMark};
 
@@ -16,6 +16,7 @@ const IDLE_MS: u64 = 3_600_000;
 impl Core {
     pub(super) fn tick(&mut self, now_ms: u64, at_ms: u64) -> Result<(), AppError> {
         self.lapse_holds(at_ms)?;
+        self.sweep()?;
         if self.writing.clock.marked_trusted {
             // A clock that leapt would let go of what must be kept.
             self.let_go(now_ms)?;

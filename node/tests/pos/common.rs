@@ -148,11 +148,15 @@ impl Node {
         } = self;
         app.stop().unwrap();
         drop((router, app));
-        let folder = folder.expect("only nodes on a disk restart");
-        drop(engine);
-        let engine = open(EngineKind::Redb, folder.path(), 1 << 20).unwrap();
+        let engine = match &folder {
+            Some(folder) => {
+                drop(engine);
+                open(EngineKind::Redb, folder.path(), 1 << 20).unwrap()
+            }
+            None => engine,
+        };
         Self {
-            folder: Some(folder),
+            folder,
             ..Self::open(engine, clock)
         }
     }

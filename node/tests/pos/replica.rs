@@ -1,5 +1,7 @@
 //! The hub's states under own operations, the own log as it is sent and pruned, rules and incarnations.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
@@ -8,14 +10,17 @@ use kopilka_crdt::log::Tip;
 use kopilka_crdt::member::Member;
 use kopilka_crdt::operation::Body;
 use kopilka_crdt::rulebook::Publication;
-use kopilka_node::app::{AppError, News};
+use kopilka_node::app::{AppError, News, Outgoing};
+use kopilka_node::store::faulty::{Fault, FaultyEngine};
+use kopilka_node::store::{Engine, Table};
 use kopilka_protocol::key::PublicKey;
-use kopilka_protocol::message::{Adoption, Renewal};
+use kopilka_protocol::message::{Adoption, AppliedLog, FeedBatch, Renewal};
 use kopilka_protocol::segment::Verified;
 use kopilka_protocol::signed::SignedPublication;
 
 use crate::common::{
-    NOW_MS, Node, batch, feed_member, hub_key, publication, rule_book, sale, state, stranger,
+    NOW_MS, Node, POINTS, batch, feed_member, hub_key, publication, rule_book, sale, state,
+    stranger,
 };
 
 const ID: MemberId = MemberId(77);
@@ -42,7 +47,11 @@ fn hub_state(node: &Node, mut member: Member, operations: usize) -> Member {
 }
 
 async fn sell(node: &Node, number: u64, price: i64) {
-    let body = sale(&ID.to_string(), number, price);
+    sell_to(node, ID, number, price).await;
+}
+
+async fn sell_to(node: &Node, member: MemberId, number: u64, price: i64) {
+    let body = sale(&member.to_string(), number, price);
     let (status, body) = node
         .call("POST", "/v1/purchases", &number.to_string(), body)
         .await;
@@ -218,22 +227,123 @@ async fn a_new_incarnation_renames_what_the_hub_took_over() {
     assert_eq!((hello.incarnation, hello.tip.sequence), (Incarnation(2), 1));
 
     // A return names the purchase and its lot as the hub knows them.
-    let body = serde_json::json!({ "cashier": "c7", "receipt": { "number": 1 } });
-    let (status, body) = node.call("POST", "/v1/returns", "back", body).await;
-    assert_eq!(status, 200, "{body}");
-    let base = Tip::genesis(NodeId(1), Incarnation(2));
-    let outgoing = node.app.segment_after(base).unwrap().unwrap();
-    let key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
-    let verified = outgoing.segment.verify(&PublicKey::of(&key)).unwrap();
-    let Body::Return(reversal) = &verified.operations[1].body else {
-        panic!("a mark and a return");
-    };
+    take_back(&node, 1).await;
     let renamed = OperationId {
         node: NodeId(1),
         incarnation: adopted,
         sequence: 1,
     };
-    assert_eq!(reversal.purchase, renamed);
-    assert_eq!(reversal.withdrawn[0].takes[0].lot.operation, renamed);
+    assert_eq!(withdrawn(&node, 1), (renamed, renamed));
     assert_eq!(node.balance(&ID.to_string()).await, 0);
+}
+
+#[tokio::test]
+async fn the_log_of_a_former_incarnation_goes_in_small_steps() {
+    /// More than one tick takes.
+    const SALES: u64 = 700;
+    const MEMBERS: u64 = 50;
+    let engine = Arc::new(FaultyEngine::new());
+    let node = Node::start_on(Arc::clone(&engine) as Arc<dyn Engine>, || NOW_MS).await;
+    let buyer = |number: u64| MemberId(ID.0 + number % MEMBERS);
+    let start = (0..MEMBERS).map(|number| feed_member(buyer(number), &stranger(0)));
+    node.hear(News::Feed(batch(0, 1, 0, true, start.collect())))
+        .await;
+    for number in 1..=SALES {
+        sell_to(&node, buyer(number), number, 10_000).await;
+    }
+    let adopted = Incarnation(Incarnation::ADOPTED_FIRST);
+    node.hear(News::Renew(Renewal {
+        next: Incarnation(2),
+        adopted: Some(Adoption {
+            from_sequence: 1,
+            incarnation: adopted,
+        }),
+    }))
+    .await;
+    let log = || engine.count(Table::Log).unwrap();
+    assert_eq!(log(), SALES + 1, "the first step is short");
+
+    // What a till takes back before the sweep has come to it bears the hub's names.
+    take_back(&node, SALES).await;
+    let renamed = |sequence| OperationId {
+        node: NodeId(1),
+        incarnation: adopted,
+        sequence,
+    };
+    assert_eq!(withdrawn(&node, 1), (renamed(SALES), renamed(SALES)));
+
+    // All that is new is durable and pruned meanwhile: the log still goes on where it was, and not in the old one.
+    let tip = node.app.hello().unwrap().tip;
+    node.hear(News::Durable {
+        incarnation: Incarnation(2),
+        tip,
+        verdicts: Vec::new(),
+    })
+    .await;
+    let applied = AppliedLog {
+        incarnation: Incarnation(2),
+        sequence: tip.sequence,
+    };
+    node.hear(News::Feed(FeedBatch {
+        applied,
+        ..batch(1, 1, 0, true, Vec::new())
+    }))
+    .await;
+    assert_eq!(log(), SALES);
+
+    // A step that fails changes nothing, and a power loss between two steps undoes none.
+    engine.fail_commit(0, Fault::Full);
+    assert!(node.app.tick().await.is_err());
+    assert_eq!(log(), SALES);
+    node.app.tick().await.unwrap();
+    let after_one = log();
+    assert!(0 < after_one && after_one < SALES, "{after_one} left");
+    engine.power_cut();
+    let node = node.restart();
+    assert_eq!(log(), after_one);
+    let hello = node.app.hello().unwrap();
+    assert_eq!((hello.incarnation, hello.tip), (Incarnation(2), tip));
+    node.app.tick().await.unwrap();
+    for table in [Table::Log, Table::Seals, Table::Pending] {
+        assert_eq!(engine.count(table), Ok(0), "{table:?}");
+    }
+    // The other store's lot has kept its name, though its log has the same numbers.
+    let key = buyer(1).0.to_be_bytes();
+    let stored = engine.read(Table::Members, &key).unwrap().unwrap();
+    let stored = Member::decode(&stored).unwrap();
+    let lots = stored.accounts[&POINTS].lots.keys();
+    let makers: BTreeSet<_> = lots
+        .map(|lot| (lot.operation.node, lot.operation.incarnation))
+        .collect();
+    let expected = [(NodeId(1), adopted), (NodeId(2), Incarnation(1))];
+    assert_eq!(makers, BTreeSet::from(expected));
+    let buyer = buyer(1).to_string();
+    let before = node.balance(&buyer).await;
+    take_back(&node, 1).await;
+    assert_eq!(node.balance(&buyer).await, before - 500);
+    let outgoing = node.app.segment_after(tip).unwrap().unwrap();
+    assert_eq!(withdrawn_in(outgoing, 0), (renamed(1), renamed(1)));
+}
+
+async fn take_back(node: &Node, receipt: u64) {
+    let body = serde_json::json!({ "cashier": "c7", "receipt": { "number": receipt } });
+    let key = format!("back-{receipt}");
+    let (status, body) = node.call("POST", "/v1/returns", &key, body).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+/// The purchase that an operation of the second incarnation takes back, and the one whose points it withdraws.
+fn withdrawn(node: &Node, index: usize) -> (OperationId, OperationId) {
+    let base = Tip::genesis(NodeId(1), Incarnation(2));
+    withdrawn_in(node.app.segment_after(base).unwrap().unwrap(), index)
+}
+
+fn withdrawn_in(outgoing: Outgoing, index: usize) -> (OperationId, OperationId) {
+    let key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
+    let verified = outgoing.segment.verify(&PublicKey::of(&key)).unwrap();
+    let Body::Return(reversal) = &verified.operations[index].body else {
+        panic!("a return");
+    };
+    let lot = reversal.withdrawn[0].takes[0].lot;
+    (reversal.purchase, lot.operation)
 }
