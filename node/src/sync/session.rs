@@ -11,16 +11,18 @@ use kopilka_protocol::session::{Backoff, Dialer, DialerOutput, Wanted};
 use kopilka_shell::clock::now_ms;
 use kopilka_shell::frame_io::{FrameReader, write_frame};
 use kopilka_shell::shutdown::Shutdown;
-use quinn::{Connection, SendStream};
-use tokio::sync::Notify;
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::link::Link;
 use super::{Ended, SessionError, bootstrap, pushes};
-use crate::app::{App, News, SESSIONS};
+use crate::app::{App, News, SESSIONS, Written};
 
 /// How long a node that goes down waits for what it has sent to become durable at the hub.
 const DRAIN_MS_MAX: u64 = 2_000;
+/// How long a node whose session broke looks for the hub's reason among what has come.
+const LAST_WORD_MAX: Duration = Duration::from_millis(300);
 
 pub(super) async fn run(
     app: &App,
@@ -47,46 +49,12 @@ pub(super) async fn run(
         stored: Arc::new(Notify::new()),
         tasks: JoinSet::new(),
     };
-    let stored = Arc::clone(&session.stored);
     let mut frames = FrameReader::new(receive, FRAME_BYTES_MAX);
-    let mut drain_until: Option<u64> = None;
-    loop {
-        if let Some(ended) = session.drain().await? {
-            return Ok(ended);
-        }
-        if drain_until.is_some_and(|until| session.dialer.is_level() || now_ms() >= until) {
-            return Ok(Ended::Shutdown);
-        }
-        let timeout = session
-            .dialer
-            .poll_timeout()
-            .into_iter()
-            .chain(drain_until)
-            .min();
-        tokio::select! {
-            frame = frames.next() => match frame? {
-                Some(frame) => {
-                    session.link.heard();
-                    session.dialer.handle_frame(&frame);
-                }
-                None => return Err(SessionError::Closed),
-            },
-            changed = written.changed() => {
-                changed.map_err(|_| SessionError::Closed)?;
-                let sealed = written.borrow_and_update().tip.sequence;
-                session.dialer.handle_log(sealed);
-            }
-            () = stored.notified() => session.dialer.handle_seen(app.seen()?),
-            Some(ended) = session.tasks.join_next() => {
-                ended.map_err(|_| SessionError::Closed)??;
-                // Only a bootstrap ends well; the next session starts the feed after it.
-                return Ok(Ended::Again);
-            }
-            () = until(timeout) => session.dialer.handle_timeout(now_ms()),
-            () = shutdown.requested(), if drain_until.is_none() => {
-                drain_until = Some(now_ms().saturating_add(DRAIN_MS_MAX));
-            }
-        }
+    match session.drive(&mut frames, written, shutdown).await {
+        Err(
+            error @ (SessionError::Connection(_) | SessionError::Frame(_) | SessionError::Closed),
+        ) => session.last_word(&mut frames, error).await,
+        ended => ended,
     }
 }
 
@@ -118,6 +86,82 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    async fn drive(
+        &mut self,
+        frames: &mut FrameReader<RecvStream>,
+        mut written: watch::Receiver<Written>,
+        shutdown: &Shutdown,
+    ) -> Result<Ended, SessionError> {
+        let stored = Arc::clone(&self.stored);
+        let mut drain_until: Option<u64> = None;
+        loop {
+            if let Some(ended) = self.drain().await? {
+                return Ok(ended);
+            }
+            if drain_until.is_some_and(|until| self.dialer.is_level() || now_ms() >= until) {
+                return Ok(Ended::Shutdown);
+            }
+            let timeout = self.dialer.poll_timeout().into_iter().chain(drain_until);
+            tokio::select! {
+                // What the hub says comes before the end of its connection, which the tasks see too.
+                biased;
+                () = shutdown.requested(), if drain_until.is_none() => {
+                    drain_until = Some(now_ms().saturating_add(DRAIN_MS_MAX));
+                }
+                frame = frames.next() => match frame? {
+                    Some(frame) => {
+                        self.link.heard();
+                        self.dialer.handle_frame(&frame);
+                    }
+                    None => return Err(SessionError::Closed),
+                },
+                changed = written.changed() => {
+                    changed.map_err(|_| SessionError::Closed)?;
+                    let sealed = written.borrow_and_update().tip.sequence;
+                    self.dialer.handle_log(sealed);
+                }
+                () = stored.notified() => self.dialer.handle_seen(self.app.seen()?),
+                Some(ended) = self.tasks.join_next() => {
+                    ended.map_err(|_| SessionError::Closed)??;
+                    // Only a bootstrap ends well; the next session starts the feed after it.
+                    return Ok(Ended::Again);
+                }
+                () = until(timeout.min()) => self.dialer.handle_timeout(now_ms()),
+            }
+        }
+    }
+
+    /// Why the hub ended the session, where that came before the connection broke; else the error that it broke with.
+    async fn last_word(
+        &mut self,
+        frames: &mut FrameReader<RecvStream>,
+        error: SessionError,
+    ) -> Result<Ended, SessionError> {
+        match tokio::time::timeout(LAST_WORD_MAX, self.find_end(frames)).await {
+            Ok(Some(DialerOutput::Renew(renewal))) => self.renew(renewal).await,
+            Ok(Some(DialerOutput::Close(refusal))) => Err(SessionError::Refused(refusal)),
+            Ok(_) | Err(_) => Err(error),
+        }
+    }
+
+    /// The first output that ends the session, among what frames that have come already lead to.
+    async fn find_end(&mut self, frames: &mut FrameReader<RecvStream>) -> Option<DialerOutput> {
+        loop {
+            while let Some(output) = self.dialer.poll_output() {
+                match output {
+                    DialerOutput::Renew(_) | DialerOutput::Close(_) => return Some(output),
+                    // Nothing can be sent any more, and what is durable will be said again.
+                    DialerOutput::Send(_)
+                    | DialerOutput::Load(_)
+                    | DialerOutput::Welcomed { .. }
+                    | DialerOutput::Durable { .. } => {}
+                }
+            }
+            let frame = frames.next().await.ok().flatten()?;
+            self.dialer.handle_frame(&frame);
+        }
+    }
+
     /// Does what the machine asks for.
     async fn drain(&mut self) -> Result<Option<Ended>, SessionError> {
         while let Some(output) = self.dialer.poll_output() {

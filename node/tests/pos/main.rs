@@ -10,3 +10,4 @@ mod members;
 mod redemption;
 mod replica;
 mod sales;
+mod sessions;
