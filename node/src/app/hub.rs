@@ -1,5 +1,7 @@
 //! What the app asks the hub while a till waits; the sync loop answers it.
 
+use std::time::Duration;
+
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_protocol::message::{Reply, ReserveRequest};
 
@@ -30,6 +32,25 @@ pub trait HubLink: Send + Sync + 'static {
 
     /// Looks a member up: `Found` or `Refused`.
     async fn find(&self, identifier: IdentifierHash) -> Result<Reply, LinkError>;
+}
+
+/// The hub's answer to a question, if it comes within so many milliseconds.
+pub(super) async fn within(
+    deadline_ms: u32,
+    question: impl Future<Output = Result<Reply, LinkError>>,
+) -> Option<Reply> {
+    let deadline = Duration::from_millis(deadline_ms.into());
+    match tokio::time::timeout(deadline, question).await {
+        Ok(Ok(reply)) => Some(reply),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no answer");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(deadline_ms, "no answer within the deadline");
+            None
+        }
+    }
 }
 
 /// No connection at all: a node before its sync loop runs.

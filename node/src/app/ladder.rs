@@ -1,6 +1,7 @@
 //! Prices and redemptions with what waiting sales bind taken into account. The decisions are in `rules`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::clock::Day;
@@ -65,6 +66,27 @@ impl Bound {
     fn takes_on(&self, account: AccountId) -> Vec<Take> {
         let own = self.takes.iter().filter(|taken| taken.account == account);
         own.flat_map(|taken| taken.takes.iter().copied()).collect()
+    }
+}
+
+/// What a question about a member is answered from, as read at one moment.
+pub(super) struct MemberNow {
+    pub rules: Arc<Rules>,
+    pub identity: Identity,
+    pub member: Member,
+    pub bound: Bound,
+    pub moment: Moment,
+}
+
+impl MemberNow {
+    pub(super) fn customer(&self) -> Customer<'_> {
+        Customer {
+            rules: &self.rules,
+            identity: self.identity,
+            member: &self.member,
+            bound: &self.bound,
+            moment: self.moment,
+        }
     }
 }
 

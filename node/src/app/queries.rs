@@ -1,7 +1,6 @@
 //! Questions that change nothing, answered from the node's replica.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kopilka_crdt::identifier::{CardTag, Identifier, IdentifierKind};
 use kopilka_crdt::ids::MemberId;
@@ -15,7 +14,8 @@ use kopilka_rules::pricing::{Quote, ReceiptLine, Wish};
 use crate::store::{Entry, Table};
 
 use super::error::AppError;
-use super::ladder::{Bound, Customer};
+use super::hub::within;
+use super::ladder::{Bound, MemberNow};
 use super::records::{Balance, HistoryEntry, PurchaseId, PurchaseRecord, SaleOutcome, decode};
 use super::request::{HOLDS_MAX, News, PurchaseRef};
 use super::rules::{Directory, Rules};
@@ -134,16 +134,19 @@ impl App {
         if !hub.is_connected() {
             return Err(AppError::UnknownMember);
         }
-        let deadline_ms = self.rules()?.programme.rules().offline.hub_deadline_ms;
-        let deadline = Duration::from_millis(deadline_ms.into());
-        match tokio::time::timeout(deadline, hub.find(hash)).await {
-            Ok(Ok(Reply::Found(Some(state)))) => {
+        match within(self.hub_deadline_ms()?, hub.find(hash)).await {
+            Some(Reply::Found(Some(state))) => {
                 let id = state.member.id;
                 self.hear(News::Member(state)).await?;
                 Ok(id)
             }
-            Ok(Ok(_) | Err(_)) | Err(_) => Err(AppError::UnknownMember),
+            Some(_) | None => Err(AppError::UnknownMember),
         }
+    }
+
+    /// How long a till waits for the hub.
+    pub(super) fn hub_deadline_ms(&self) -> Result<u32, AppError> {
+        Ok(self.rules()?.programme.rules().offline.hub_deadline_ms)
     }
 
     /// What a receipt would cost and earn.
@@ -156,16 +159,18 @@ impl App {
         lines: &[ReceiptLine],
         wish: Wish,
     ) -> Result<Quote, AppError> {
+        Ok(self.member_now(id)?.customer().price(lines, wish)?)
+    }
+
+    pub(super) fn member_now(&self, id: MemberId) -> Result<MemberNow, AppError> {
         let (rules, rows) = (self.rules()?, self.rows());
-        let member = view::member(&rows, id)?.ok_or(AppError::UnknownMember)?;
-        let customer = Customer {
-            rules: &rules,
+        Ok(MemberNow {
             identity: self.identity(),
-            member: &member,
-            bound: &Bound::read(&rows, id)?,
+            member: view::member(&rows, id)?.ok_or(AppError::UnknownMember)?,
+            bound: Bound::read(&rows, id)?,
             moment: rules.moment(self.now_ms()),
-        };
-        Ok(customer.price(lines, wish)?)
+            rules,
+        })
     }
 
     /// Whether a member's card may be used here; without a card, whether any of theirs may be.
@@ -187,21 +192,13 @@ impl App {
     /// # Errors
     /// When the member is not known here.
     pub fn member(&self, id: MemberId) -> Result<MemberView, AppError> {
-        let (rules, rows) = (self.rules()?, self.rows());
-        let member = view::member(&rows, id)?.ok_or(AppError::UnknownMember)?;
-        let customer = Customer {
-            rules: &rules,
-            identity: self.identity(),
-            member: &member,
-            bound: &Bound::read(&rows, id)?,
-            moment: rules.moment(self.now_ms()),
-        };
-        let balances = customer.balances()?;
-        let message = message::receipt(&rules, &member, None, &balances);
+        let now = self.member_now(id)?;
+        let balances = now.customer().balances()?;
+        let message = message::receipt(&now.rules, &now.member, None, &balances);
         Ok(MemberView {
             id,
-            tier: rules.programme.tier(member.counted).clone(),
-            member,
+            tier: now.rules.programme.tier(now.member.counted).clone(),
+            member: now.member,
             balances,
             message,
         })

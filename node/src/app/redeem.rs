@@ -1,7 +1,5 @@
 //! Writes of tills, and rung 1 of the ladder: the hub is asked while the till waits, within a deadline.
 
-use std::time::Duration;
-
 use kopilka_crdt::ids::{AccountId, MemberId};
 use kopilka_crdt::money::Minor;
 use kopilka_protocol::message::{Reply, ReserveRequest};
@@ -9,7 +7,7 @@ use kopilka_rules::pricing::Wish;
 use kopilka_rules::redemption::HubAnswer;
 
 use super::error::AppError;
-use super::ladder::{Bound, Customer};
+use super::hub::within;
 use super::records::Outcome;
 use super::request::{Action, Call, News, Request, Sale};
 use super::{App, view};
@@ -73,9 +71,11 @@ impl App {
         account: AccountId,
         wanted: Minor,
     ) -> Result<HubAnswer, AppError> {
-        let rules = self.rules()?;
-        let deadline_ms = rules.programme.rules().offline.hub_deadline_ms;
-        let missing = self.missing_rights(member, account, wanted)?;
+        let deadline_ms = self.hub_deadline_ms()?;
+        let missing = self
+            .member_now(member)?
+            .customer()
+            .missing_rights(account, wanted);
         let hub = self.hub();
         if missing <= Minor::ZERO || !hub.is_connected() {
             return Ok(HubAnswer::Unreachable);
@@ -86,17 +86,8 @@ impl App {
             amount: missing,
             deadline_ms,
         };
-        let deadline = Duration::from_millis(deadline_ms.into());
-        let reply = match tokio::time::timeout(deadline, hub.reserve(request)).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "no reservation");
-                return Ok(HubAnswer::Unreachable);
-            }
-            Err(_) => {
-                tracing::debug!("no reservation within the deadline");
-                return Ok(HubAnswer::Unreachable);
-            }
+        let Some(reply) = within(deadline_ms, hub.reserve(request)).await else {
+            return Ok(HubAnswer::Unreachable);
         };
         let (state, answer) = match reply {
             Reply::Reserved(state) => (state, HubAnswer::Reserved),
@@ -116,23 +107,5 @@ impl App {
             Err(AppError::OutOfOrder) => Ok(HubAnswer::Unreachable),
             Err(error) => Err(error),
         }
-    }
-
-    fn missing_rights(
-        &self,
-        id: MemberId,
-        account: AccountId,
-        wanted: Minor,
-    ) -> Result<Minor, AppError> {
-        let (rules, rows) = (self.rules()?, self.rows());
-        let member = view::member(&rows, id)?.ok_or(AppError::UnknownMember)?;
-        let customer = Customer {
-            rules: &rules,
-            identity: self.identity(),
-            member: &member,
-            bound: &Bound::read(&rows, id)?,
-            moment: rules.moment(self.now_ms()),
-        };
-        Ok(customer.missing_rights(account, wanted))
     }
 }
