@@ -1,9 +1,10 @@
 //! The node's interface for tills: any bytes as bodies of requests to the real router, over a store in memory.
 //!
 //! An input is lines, and a line is a request: its first byte chooses the route, the rest is the body. Every input
-//! meets a node of its own, so that it does the same each time; identifiers that the node draws are filled into paths.
+//! meets the node as it was at first, so that it does the same each time; identifiers that the node draws are filled into
+//! paths.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -26,7 +27,7 @@ use kopilka_crdt::rulebook::{Publication, RuleBook};
 use kopilka_node::api;
 use kopilka_node::app::{App, News};
 use kopilka_node::identity::Identity;
-use kopilka_node::store::faulty::FaultyEngine;
+use kopilka_node::store::faulty::{Fault, FaultyEngine};
 use kopilka_node::store::{Batch, Engine, Table};
 use kopilka_protocol::key::PublicKey;
 use kopilka_protocol::message::{AppliedLog, FeedBatch, FeedMember, Scope};
@@ -79,6 +80,7 @@ const REQUESTS_MAX: usize = 8;
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// 2025-11-22T08:26:40Z, in milliseconds.
 const NOW_MS: u64 = 1_763_800_000_000;
+const UNKNOWN_PURCHASE: &str = "u0000000000000000";
 const POINTS: AccountId = AccountId(1);
 const TOKEN: &str = "till-token";
 const LOOKUP: LookupKey = LookupKey([9; 32]);
@@ -90,33 +92,29 @@ pub fn pos_json(data: &[u8]) {
 
 /// The statuses of the requests of an input.
 pub fn statuses(data: &[u8]) -> Vec<u16> {
-    static ROWS: OnceLock<Batch> = OnceLock::new();
+    // Building a router takes longer than all else that an input does.
+    static NODE: Mutex<Option<Node>> = Mutex::new(None);
     let runtime = Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("the system gives a runtime its timer");
+    let mut kept = NODE.lock().expect("no input has failed before");
     runtime.block_on(async {
-        let rows = match ROWS.get() {
-            Some(rows) => rows,
-            None => {
-                let rows = prepared().await;
-                ROWS.get_or_init(|| rows)
-            }
-        };
-        let engine = FaultyEngine::new();
-        engine.commit(rows).expect("memory takes every row");
-        let app = open(Arc::new(engine));
-        let mut node = Node {
-            router: api::router(app.clone()),
-            purchase: "u0000000000000000".to_owned(),
-        };
+        if kept.is_none() {
+            *kept = Some(Node::start().await);
+        }
+        let node = kept.as_mut().expect("the node has started");
         let statuses = node.serve(data).await;
-        app.stop().expect("the writer runs to its end");
+        node.put_back().await;
         statuses
     })
 }
 
 /// A node, as its tills see it.
 struct Node {
+    engine: Arc<FaultyEngine>,
+    app: App,
     router: Router,
+    /// Its rows before any input.
+    first: Batch,
     purchase: String,
 }
 
@@ -128,6 +126,63 @@ struct Answer {
 }
 
 impl Node {
+    /// An enrolled node that has heard from its hub.
+    async fn start() -> Self {
+        let engine = Arc::new(FaultyEngine::new());
+        let identity = Identity {
+            node: NodeId(1),
+            incarnation: Incarnation(1),
+            programme: ProgrammeId(1),
+            store: StoreId(1),
+            hub: PublicKey::of(&hub_key()),
+        };
+        let written = identity.write(engine.as_ref(), "127.0.0.1:1");
+        written.expect("memory takes every row");
+        let shared = Arc::<FaultyEngine>::clone(&engine);
+        let app = App::open(shared, node_key(), || NOW_MS).expect("the node is enrolled");
+        let rules = RuleBook::starter(Text::new("Копилка", "Kopilka"));
+        let publication = Publication::new(ProgrammeId(1), 1, 0, &rules);
+        let news = [
+            News::Publication(SignedPublication::sign(&hub_key(), publication)),
+            News::Directory(directory()),
+            News::SnapshotBegins { positions: vec![0] },
+            News::SnapshotPages {
+                batches: vec![snapshot()],
+                last: true,
+            },
+        ];
+        for news in news {
+            app.hear(news).await.expect("the hub's news are in order");
+        }
+        let mut first = Batch::new();
+        for (table, key, value) in rows(&engine) {
+            first.put(table, key, value);
+        }
+        Self {
+            router: api::router(app.clone()),
+            engine,
+            app,
+            first,
+            purchase: UNKNOWN_PURCHASE.to_owned(),
+        }
+    }
+
+    /// Makes the node what it was before the input: a commit that fails has it read its rows anew.
+    async fn put_back(&mut self) {
+        let mut gone = Batch::new();
+        for (table, key, _) in rows(&self.engine) {
+            gone.delete(table, key);
+        }
+        for batch in [&gone, &self.first] {
+            let written = self.engine.commit(batch);
+            written.expect("memory takes every row");
+        }
+        self.engine.fail_commit(0, Fault::Io);
+        let heard = self.app.hear(News::Directory(directory())).await;
+        heard.expect_err("this commit fails");
+        UNKNOWN_PURCHASE.clone_into(&mut self.purchase);
+    }
+
     async fn serve(&mut self, data: &[u8]) -> Vec<u16> {
         let mut statuses = Vec::new();
         let lines = data.split(|byte| *byte == b'\n');
@@ -179,46 +234,13 @@ impl Node {
     }
 }
 
-fn open(engine: Arc<dyn Engine>) -> App {
-    App::open(engine, node_key(), || NOW_MS).expect("the prepared rows are a node's")
-}
-
-/// All rows of an enrolled node that has heard from its hub.
-async fn prepared() -> Batch {
-    let engine = Arc::new(FaultyEngine::new());
-    let identity = Identity {
-        node: NodeId(1),
-        incarnation: Incarnation(1),
-        programme: ProgrammeId(1),
-        store: StoreId(1),
-        hub: PublicKey::of(&hub_key()),
-    };
-    let written = identity.write(engine.as_ref(), "127.0.0.1:1");
-    written.expect("memory takes every row");
-    let app = open(Arc::<FaultyEngine>::clone(&engine));
-    let rules = RuleBook::starter(Text::new("Копилка", "Kopilka"));
-    let publication = Publication::new(ProgrammeId(1), 1, 0, &rules);
-    let news = [
-        News::Publication(SignedPublication::sign(&hub_key(), publication)),
-        News::Directory(directory()),
-        News::SnapshotBegins { positions: vec![0] },
-        News::SnapshotPages {
-            batches: vec![snapshot()],
-            last: true,
-        },
-    ];
-    for news in news {
-        app.hear(news).await.expect("the hub's news are in order");
-    }
-    app.stop().expect("the writer runs to its end");
-    let mut rows = Batch::new();
-    for table in Table::ALL {
+fn rows(engine: &FaultyEngine) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
+    let of_table = |table| {
         let entries = engine.scan(table, &[], None, usize::MAX);
-        for (key, value) in entries.expect("memory is readable") {
-            rows.put(table, key, value);
-        }
-    }
-    rows
+        let entries = entries.expect("memory is readable").into_iter();
+        entries.map(move |(key, value)| (table, key, value))
+    };
+    Table::ALL.into_iter().flat_map(of_table).collect()
 }
 
 fn directory() -> StoreDirectory {
