@@ -18,10 +18,11 @@ use super::rows::{
     OperationRow, ProfileRow,
 };
 
-/// What [`member_row`] reads of a member's key; NULL stands for one that was destroyed.
-macro_rules! key_state_column {
+/// Columns that [`member_row`] reads. A key that is NULL was destroyed.
+macro_rules! member_columns {
     () => {
-        "CAST(COALESCE((SELECT CASE WHEN key IS NULL THEN 2 ELSE 1 END FROM member_key \
+        "member.id, position, record, identifiers, \
+         CAST(COALESCE((SELECT CASE WHEN key IS NULL THEN 2 ELSE 1 END FROM member_key \
          WHERE programme = member.programme AND member = member.id), 0) AS BIGINT)"
     };
 }
@@ -44,7 +45,7 @@ macro_rules! case_columns {
          evidence"
     };
 }
-pub(super) use {case_columns, key_state_column, log_columns, operation_columns};
+pub(super) use {case_columns, log_columns, member_columns, operation_columns};
 
 const OPERATION_KINDS: [&str; 13] = [
     "enrol",
@@ -182,7 +183,7 @@ pub(super) fn operation_id(
     })
 }
 
-/// A member out of `id, position, record, identifiers` and the key's state.
+/// A member out of `member_columns`.
 pub(super) fn member_row(row: &impl Columns) -> Result<(MemberId, MemberRow), StoreError> {
     const TABLE: &str = "member";
     let member = MemberRow {

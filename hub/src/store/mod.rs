@@ -10,6 +10,7 @@ mod migration;
 mod postgres;
 mod rows;
 mod sqlite;
+mod statements;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -39,73 +39,75 @@ pub async fn adopt(
     };
     let log = (node.id, first.incarnation);
     let logs = hub.store.logs(node.id).await?;
-    let known = logs
-        .get(&first.incarnation)
-        .map_or(0, |row| row.tip.sequence);
-    let stored = hub
-        .store
-        .operations_between(log, first.base.sequence, known, COMPARED_MAX)
-        .await?;
+    let next = next_incarnation(node, first.incarnation, &logs);
     let operations: Vec<&Received> = runs.iter().flat_map(|run| &run.operations).collect();
-    let shared = operations
-        .iter()
-        .zip(&stored)
-        .take_while(|(branch, stored)| branch.id == stored.id && branch.head.0[..16] == stored.head)
-        .count();
-    let last_adopted = logs
-        .keys()
-        .filter(|known| known.is_adopted())
-        .map(|known| known.0)
-        .max();
-    let adopted =
-        Incarnation(last_adopted.map_or(Incarnation::ADOPTED_FIRST, |last| last.saturating_add(1)));
-    let latest = logs
-        .keys()
-        .filter(|known| !known.is_adopted())
-        .map(|known| known.0)
-        .max()
-        .unwrap_or(0);
-    let next = Incarnation(
-        latest
-            .max(node.incarnation.0)
-            .max(first.incarnation.0)
-            .saturating_add(1),
-    );
-    let from_sequence = first
-        .base
-        .sequence
-        .saturating_add(u64::try_from(shared).unwrap_or(u64::MAX))
-        .saturating_add(1);
-    let branch = Branch {
-        node,
-        log,
-        from_sequence,
-        adopted,
-    };
-
-    if let Some(adoption) =
-        taken_before(hub, node, &logs, operations.last().map(|last| last.head)).await?
-    {
+    let head = operations.last().map(|last| last.head);
+    if let Some(adoption) = taken_before(hub, node, &logs, head).await? {
         renew(hub, node, next).await?;
         return Ok(Renewal {
             next,
             adopted: Some(adoption),
         });
     }
-    let fresh: Vec<Received> = operations[shared..]
-        .iter()
-        .map(|operation| branch.rename(operation))
-        .collect();
-    if !fresh.is_empty() {
-        let evidence = branch.proof(runs, shared, &stored, logs.get(&first.incarnation));
+    let row = logs.get(&first.incarnation);
+    let known = row.map_or(0, |row| row.tip.sequence);
+    let stored = hub
+        .store
+        .operations_between(log, first.base.sequence, known, COMPARED_MAX)
+        .await?;
+    let shared = shared_count(&operations, &stored);
+    let branch = Branch {
+        node,
+        log,
+        from_sequence: sequence_after(first.base.sequence, shared),
+        adopted: next_adopted(&logs),
+    };
+    let renamed = operations[shared..].iter();
+    let fresh: Vec<Received> = renamed.map(|operation| branch.rename(operation)).collect();
+    let adopted = (!fresh.is_empty()).then_some(Adoption {
+        from_sequence: branch.from_sequence,
+        incarnation: branch.adopted,
+    });
+    if adopted.is_some() {
+        let evidence = branch.proof(runs, shared, &stored, row);
         branch.store(hub, runs, fresh, keys, evidence).await?;
     }
     renew(hub, node, next).await?;
-    let adopted = (shared < operations.len()).then_some(Adoption {
-        from_sequence,
-        incarnation: adopted,
-    });
     Ok(Renewal { next, adopted })
+}
+
+/// How many operations the branch and the stored log begin with alike.
+fn shared_count(branch: &[&Received], stored: &[OperationRow]) -> usize {
+    branch
+        .iter()
+        .zip(stored)
+        .take_while(|(branch, stored)| branch.id == stored.id && branch.head.0[..16] == stored.head)
+        .count()
+}
+
+/// The first sequence number after `count` operations that follow `base`.
+fn sequence_after(base: u64, count: usize) -> u64 {
+    base.saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
+        .saturating_add(1)
+}
+
+/// An incarnation that the node never wrote under.
+fn next_incarnation(
+    node: &NodeEntity,
+    present: Incarnation,
+    logs: &BTreeMap<Incarnation, LogRow>,
+) -> Incarnation {
+    let own = logs.keys().filter(|known| !known.is_adopted());
+    let latest = own.fold(node.incarnation.max(present), |latest, known| {
+        latest.max(*known)
+    });
+    Incarnation(latest.0.saturating_add(1))
+}
+
+/// A number for one more branch of the node.
+fn next_adopted(logs: &BTreeMap<Incarnation, LogRow>) -> Incarnation {
+    let last = logs.keys().filter(|known| known.is_adopted()).max();
+    Incarnation(last.map_or(Incarnation::ADOPTED_FIRST, |last| last.0.saturating_add(1)))
 }
 
 /// The adoption of this very branch, when its node did not hear of it the first time.

@@ -13,20 +13,11 @@ use kopilka_crdt::log::Tip;
 use super::pool::Session;
 use crate::store::StoreError;
 use crate::store::columns::{
-    block_row, column, identifier_row, key_state_column, log_columns, log_row, member_row, number,
+    block_row, column, identifier_row, log_columns, log_row, member_columns, member_row, number,
     operation_columns, operation_row, receipt_row,
 };
 use crate::store::rows::{BlockRow, Keys, MemberRow, Rows};
-
-/// Columns that `member_row` reads.
-macro_rules! member_columns {
-    () => {
-        concat!(
-            "member.id, position, record, identifiers, ",
-            key_state_column!()
-        )
-    };
-}
+use crate::store::statements;
 
 /// Everything that `keys` name.
 pub(super) async fn rows(
@@ -272,13 +263,11 @@ pub(super) async fn tip(
     session: &mut Session<'_>,
     (node, incarnation): (NodeId, Incarnation),
 ) -> Result<Option<Tip>, StoreError> {
-    const LOG: &str = concat!(
-        "SELECT ",
-        log_columns!(),
-        " FROM log WHERE node = $1 AND incarnation = $2"
-    );
     let row = session
-        .query_one(LOG, &[&i64::from(node.0), &i64::from(incarnation.0)])
+        .query_one(
+            statements::LOG,
+            &[&i64::from(node.0), &i64::from(incarnation.0)],
+        )
         .await?;
     Ok(row
         .map(|row| log_row(&row))

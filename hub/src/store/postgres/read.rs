@@ -10,14 +10,15 @@ use super::load::tip;
 use super::pool::{Session, Values};
 use crate::store::StoreError;
 use crate::store::columns::{
-    audit_row, block_row, case_columns, case_row, column, column_or_end, entity_kind, entity_row,
-    feed_columns, feed_row, history_cursor, key_row, limit_column, log_columns, log_row, number,
-    operation_columns, operation_row, prefix_range, profile_row, programme_number, text_column,
+    audit_row, block_row, case_row, column, column_or_end, entity_kind, entity_row, feed_columns,
+    feed_row, history_cursor, key_row, limit_column, log_row, number, operation_row, prefix_range,
+    profile_row, programme_number, text_column,
 };
 use crate::store::rows::{
     AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedPage, Heads, LogRow, OperationRow,
     ProfileRow,
 };
+use crate::store::statements;
 
 async fn all<T, C: FromIterator<T>>(
     view: &mut Session<'_>,
@@ -82,11 +83,12 @@ async fn page(
     limit: usize,
     log: (NodeId, Incarnation),
 ) -> Result<FeedPage, StoreError> {
-    const HEAD: &str = "SELECT head FROM partition_head WHERE programme = $1 AND partition = $2";
     let (programme, partition) = (i64::from(programme.0), i64::from(partition));
     let values: Values<'_> = &[&programme, &partition, &after, &limit_column(limit)];
     let members = all(view, sql, values, feed_row).await?;
-    let head = view.query_one(HEAD, &[&programme, &partition]).await?;
+    let head = view
+        .query_one(statements::HEAD, &[&programme, &partition])
+        .await?;
     let head = head.map(|row| number(&row, 0, "partition_head"));
     Ok(FeedPage {
         members,
@@ -102,14 +104,12 @@ pub(super) async fn members_due(
     now_ms: u64,
     limit: usize,
 ) -> Result<Vec<MemberId>, StoreError> {
-    const DUE: &str =
-        "SELECT id FROM member WHERE programme = $1 AND due_ms <= $2 ORDER BY due_ms LIMIT $3";
     let values: Values<'_> = &[
         &i64::from(programme.0),
         &column_or_end(now_ms),
         &limit_column(limit),
     ];
-    all(view, DUE, values, |row| {
+    all(view, statements::DUE, values, |row| {
         Ok(MemberId(number(row, 0, "member")?))
     })
     .await
@@ -123,13 +123,6 @@ pub(super) async fn operations_of(
     before: Option<(u64, OperationId)>,
     limit: usize,
 ) -> Result<Vec<OperationRow>, StoreError> {
-    const HISTORY: &str = concat!(
-        "SELECT ",
-        operation_columns!(),
-        " FROM operation WHERE programme = $1 AND member = $2 \
-         AND (taken_in_ms, node, incarnation, sequence) < ($3, $4, $5, $6) \
-         ORDER BY taken_in_ms DESC, node DESC, incarnation DESC, sequence DESC LIMIT $7"
-    );
     let (taken_in_ms, node, incarnation, sequence) = history_cursor(before);
     let values: Values<'_> = &[
         &i64::from(programme.0),
@@ -140,7 +133,7 @@ pub(super) async fn operations_of(
         &sequence,
         &limit_column(limit),
     ];
-    all(view, HISTORY, values, operation_row).await
+    all(view, statements::HISTORY, values, operation_row).await
 }
 
 /// Operations of one log, in order.
@@ -151,12 +144,6 @@ pub(super) async fn operations_between(
     to: u64,
     limit: usize,
 ) -> Result<Vec<OperationRow>, StoreError> {
-    const RUN: &str = concat!(
-        "SELECT ",
-        operation_columns!(),
-        " FROM operation WHERE node = $1 AND incarnation = $2 AND sequence > $3 AND sequence <= $4 \
-         ORDER BY sequence LIMIT $5"
-    );
     let values: Values<'_> = &[
         &i64::from(node.0),
         &i64::from(incarnation.0),
@@ -164,7 +151,7 @@ pub(super) async fn operations_between(
         &column_or_end(to),
         &limit_column(limit),
     ];
-    all(view, RUN, values, operation_row).await
+    all(view, statements::RUN, values, operation_row).await
 }
 
 /// Every log of a node.
@@ -172,8 +159,7 @@ pub(super) async fn logs(
     view: &mut Session<'_>,
     node: NodeId,
 ) -> Result<BTreeMap<Incarnation, LogRow>, StoreError> {
-    const LOGS: &str = concat!("SELECT ", log_columns!(), " FROM log WHERE node = $1");
-    all(view, LOGS, &[&i64::from(node.0)], |row| {
+    all(view, statements::LOGS, &[&i64::from(node.0)], |row| {
         let ((_, incarnation), row) = log_row(row)?;
         Ok((incarnation, row))
     })
@@ -186,17 +172,16 @@ pub(super) async fn profile(
     programme: ProgrammeId,
     member: MemberId,
 ) -> Result<(Option<MemberKey>, Vec<ProfileRow>), StoreError> {
-    const KEY: &str =
-        "SELECT key FROM member_key WHERE programme = $1 AND member = $2 AND key IS NOT NULL";
-    const FIELDS: &str = "SELECT field, stamp, node, incarnation, sequence, sealed FROM profile \
-        WHERE programme = $1 AND member = $2 ORDER BY field";
     let place: Values<'_> = &[
         &i64::from(programme.0),
         &column(member.0, "member identifier")?,
     ];
-    let key = view.query_one(KEY, place).await?;
+    let key = view.query_one(statements::KEY, place).await?;
     let key = key.map(|row| key_row(&row)).transpose()?;
-    let fields = all(view, FIELDS, place, |row| profile_row(row, member)).await?;
+    let fields = all(view, statements::FIELDS, place, |row| {
+        profile_row(row, member)
+    })
+    .await?;
     Ok((key, fields))
 }
 
@@ -207,14 +192,12 @@ pub(super) async fn blocks_after(
     after: u64,
     limit: usize,
 ) -> Result<Vec<BlockRow>, StoreError> {
-    const BLOCKS: &str = "SELECT number, card, signed FROM block_order \
-        WHERE programme = $1 AND number > $2 ORDER BY number LIMIT $3";
     let values: Values<'_> = &[
         &i64::from(programme.0),
         &column_or_end(after),
         &limit_column(limit),
     ];
-    all(view, BLOCKS, values, block_row).await
+    all(view, statements::BLOCKS, values, block_row).await
 }
 
 /// Cases, newest first.
@@ -224,17 +207,12 @@ pub(super) async fn cases(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<(u64, CaseRow)>, StoreError> {
-    const CASES: &str = concat!(
-        "SELECT ",
-        case_columns!(),
-        " FROM suspicion WHERE programme = $1 AND number < $2 ORDER BY number DESC LIMIT $3"
-    );
     let values: Values<'_> = &[
         &i64::from(programme.0),
         &column_or_end(before.unwrap_or(u64::MAX)),
         &limit_column(limit),
     ];
-    all(view, CASES, values, case_row).await
+    all(view, statements::CASES, values, case_row).await
 }
 
 /// Staff actions, newest first.
@@ -243,10 +221,14 @@ pub(super) async fn audit(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<(u64, AuditRow)>, StoreError> {
-    const AUDIT: &str = "SELECT number, at_ms, actor, action, subject, details FROM audit \
-        WHERE number < $1 ORDER BY number DESC LIMIT $2";
     let before = column_or_end(before.unwrap_or(u64::MAX));
-    all(view, AUDIT, &[&before, &limit_column(limit)], audit_row).await
+    all(
+        view,
+        statements::AUDIT,
+        &[&before, &limit_column(limit)],
+        audit_row,
+    )
+    .await
 }
 
 /// One entity.
@@ -255,9 +237,8 @@ pub(super) async fn entity(
     kind: EntityKind,
     id: &str,
 ) -> Result<Option<Entity>, StoreError> {
-    const ENTITY: &str = "SELECT id, version, body FROM entity WHERE kind = $1 AND id = $2";
     let row = view
-        .query_one(ENTITY, &[&entity_kind(kind), &text_column(id)])
+        .query_one(statements::ENTITY, &[&entity_kind(kind), &text_column(id)])
         .await?;
     row.map(|row| entity_row(&row)).transpose()
 }
@@ -268,18 +249,14 @@ pub(super) async fn entities(
     kind: EntityKind,
     prefix: &str,
 ) -> Result<Vec<Entity>, StoreError> {
-    const ENTITIES: &str = "SELECT id, version, body FROM entity \
-        WHERE kind = $1 AND id >= $2 AND id < $3 ORDER BY id";
     let (start, end) = prefix_range(prefix);
     let values: Values<'_> = &[&entity_kind(kind), &start, &end];
-    all(view, ENTITIES, values, entity_row).await
+    all(view, statements::ENTITIES, values, entity_row).await
 }
 
 /// What is newest.
 pub(super) async fn heads(view: &mut Session<'_>, partitions: u16) -> Result<Heads, StoreError> {
     const FEED: &str = "SELECT programme, head, partition FROM partition_head";
-    const BLOCKS: &str = "SELECT scope, value FROM counter WHERE name = 'block'";
-    const ENTITIES: &str = "SELECT value FROM counter WHERE name = 'entities' AND scope = 0";
     let mut heads = Heads::default();
     for row in view.query(FEED, &[]).await? {
         let (programme, head) = programme_number(&row, "partition_head")?;
@@ -292,8 +269,11 @@ pub(super) async fn heads(view: &mut Session<'_>, partitions: u16) -> Result<Hea
             .get_mut(partition)
             .ok_or(StoreError::Damaged("partition_head"))? = head;
     }
-    heads.blocks = all(view, BLOCKS, &[], |row| programme_number(row, "counter")).await?;
-    if let Some(row) = view.query_one(ENTITIES, &[]).await? {
+    heads.blocks = all(view, statements::BLOCK_HEADS, &[], |row| {
+        programme_number(row, "counter")
+    })
+    .await?;
+    if let Some(row) = view.query_one(statements::ENTITY_HEAD, &[]).await? {
         heads.entities = number(&row, 0, "counter")?;
     }
     Ok(heads)

@@ -9,17 +9,11 @@ use rusqlite::{Connection, Params, Row, params};
 
 use crate::store::StoreError;
 use crate::store::columns::{
-    block_row, column, key_state_column, log_columns, log_row, member_row, number,
-    operation_columns, operation_id, operation_row,
+    block_row, column, log_row, member_columns, member_row, number, operation_columns,
+    operation_id, operation_row,
 };
 use crate::store::rows::{BlockRow, Keys, LogRow, MemberRow, OperationRow, Rows};
-
-/// Columns that `member_row` reads.
-macro_rules! member_columns {
-    () => {
-        concat!("id, position, record, identifiers, ", key_state_column!())
-    };
-}
+use crate::store::statements;
 
 /// Reads at most one row.
 pub(super) fn one<T>(
@@ -133,8 +127,7 @@ pub(super) fn logs(
     connection: &Connection,
     node: NodeId,
 ) -> Result<BTreeMap<(NodeId, Incarnation), LogRow>, StoreError> {
-    const LOGS: &str = concat!("SELECT ", log_columns!(), " FROM log WHERE node = ?");
-    all(connection, LOGS, [node.0], |row| log_row(row))
+    all(connection, statements::LOGS, [node.0], |row| log_row(row))
 }
 
 /// Where one log stands.
@@ -142,12 +135,12 @@ pub(super) fn tip(
     connection: &Connection,
     (node, incarnation): (NodeId, Incarnation),
 ) -> Result<Option<Tip>, StoreError> {
-    const LOG: &str = concat!(
-        "SELECT ",
-        log_columns!(),
-        " FROM log WHERE node = ? AND incarnation = ?"
-    );
-    let row = one(connection, LOG, [node.0, incarnation.0], |row| log_row(row))?;
+    let row = one(
+        connection,
+        statements::LOG,
+        [node.0, incarnation.0],
+        |row| log_row(row),
+    )?;
     Ok(row.map(|(_, log)| log.tip))
 }
 

@@ -9,13 +9,14 @@ use rusqlite::{Connection, params};
 use super::load::{all, one, tip};
 use crate::store::StoreError;
 use crate::store::columns::{
-    audit_row, block_row, case_columns, case_row, column, column_or_end, entity_kind, entity_row,
-    feed_columns, feed_row, history_cursor, key_row, limit_column, number, operation_columns,
-    operation_row, prefix_range, profile_row, programme_number, text_column,
+    audit_row, block_row, case_row, column, column_or_end, entity_kind, entity_row, feed_columns,
+    feed_row, history_cursor, key_row, limit_column, number, operation_row, prefix_range,
+    profile_row, programme_number, text_column,
 };
 use crate::store::rows::{
     AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedPage, Heads, OperationRow, ProfileRow,
 };
+use crate::store::statements;
 
 /// Members after a position. All are in the one partition.
 pub(super) fn feed(
@@ -67,10 +68,12 @@ pub(super) fn snapshot(
 }
 
 fn head(view: &Connection, programme: ProgrammeId, partition: u16) -> Result<u64, StoreError> {
-    const HEAD: &str = "SELECT head FROM partition_head WHERE programme = ? AND partition = ?";
-    let head = one(view, HEAD, params![programme.0, partition], |row| {
-        number(row, 0, "partition_head")
-    })?;
+    let head = one(
+        view,
+        statements::HEAD,
+        params![programme.0, partition],
+        |row| number(row, 0, "partition_head"),
+    )?;
     Ok(head.unwrap_or(0))
 }
 
@@ -81,10 +84,8 @@ pub(super) fn members_due(
     now_ms: u64,
     limit: usize,
 ) -> Result<Vec<MemberId>, StoreError> {
-    const DUE: &str =
-        "SELECT id FROM member WHERE programme = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?";
     let place = params![programme.0, column_or_end(now_ms), limit_column(limit)];
-    all(view, DUE, place, |row| {
+    all(view, statements::DUE, place, |row| {
         Ok(MemberId(number(row, 0, "member")?))
     })
 }
@@ -97,13 +98,6 @@ pub(super) fn operations_of(
     before: Option<(u64, OperationId)>,
     limit: usize,
 ) -> Result<Vec<OperationRow>, StoreError> {
-    const HISTORY: &str = concat!(
-        "SELECT ",
-        operation_columns!(),
-        " FROM operation WHERE programme = ? AND member = ? \
-         AND (taken_in_ms, node, incarnation, sequence) < (?, ?, ?, ?) \
-         ORDER BY taken_in_ms DESC, node DESC, incarnation DESC, sequence DESC LIMIT ?"
-    );
     let (taken_in_ms, node, incarnation, sequence) = history_cursor(before);
     let place = params![
         programme.0,
@@ -114,7 +108,7 @@ pub(super) fn operations_of(
         sequence,
         limit_column(limit),
     ];
-    all(view, HISTORY, place, |row| operation_row(row))
+    all(view, statements::HISTORY, place, |row| operation_row(row))
 }
 
 /// Operations of one log, in order.
@@ -125,12 +119,6 @@ pub(super) fn operations_between(
     to: u64,
     limit: usize,
 ) -> Result<Vec<OperationRow>, StoreError> {
-    const RUN: &str = concat!(
-        "SELECT ",
-        operation_columns!(),
-        " FROM operation WHERE node = ? AND incarnation = ? AND sequence > ? AND sequence <= ? \
-         ORDER BY sequence LIMIT ?"
-    );
     let place = params![
         node.0,
         incarnation.0,
@@ -138,7 +126,7 @@ pub(super) fn operations_between(
         column_or_end(to),
         limit_column(limit),
     ];
-    all(view, RUN, place, |row| operation_row(row))
+    all(view, statements::RUN, place, |row| operation_row(row))
 }
 
 /// A member's key and sealed fields.
@@ -147,13 +135,11 @@ pub(super) fn profile(
     programme: ProgrammeId,
     member: MemberId,
 ) -> Result<(Option<MemberKey>, Vec<ProfileRow>), StoreError> {
-    const KEY: &str =
-        "SELECT key FROM member_key WHERE programme = ? AND member = ? AND key IS NOT NULL";
-    const FIELDS: &str = "SELECT field, stamp, node, incarnation, sequence, sealed FROM profile \
-        WHERE programme = ? AND member = ? ORDER BY field";
     let place = params![programme.0, column(member.0, "member identifier")?];
-    let key = one(view, KEY, place, |row| key_row(row))?;
-    let fields = all(view, FIELDS, place, |row| profile_row(row, member))?;
+    let key = one(view, statements::KEY, place, |row| key_row(row))?;
+    let fields = all(view, statements::FIELDS, place, |row| {
+        profile_row(row, member)
+    })?;
     Ok((key, fields))
 }
 
@@ -164,10 +150,8 @@ pub(super) fn blocks_after(
     after: u64,
     limit: usize,
 ) -> Result<Vec<BlockRow>, StoreError> {
-    const BLOCKS: &str = "SELECT number, card, signed FROM block_order \
-        WHERE programme = ? AND number > ? ORDER BY number LIMIT ?";
     let place = params![programme.0, column_or_end(after), limit_column(limit)];
-    all(view, BLOCKS, place, |row| block_row(row))
+    all(view, statements::BLOCKS, place, |row| block_row(row))
 }
 
 /// Cases, newest first.
@@ -177,14 +161,9 @@ pub(super) fn cases(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<(u64, CaseRow)>, StoreError> {
-    const CASES: &str = concat!(
-        "SELECT ",
-        case_columns!(),
-        " FROM suspicion WHERE programme = ? AND number < ? ORDER BY number DESC LIMIT ?"
-    );
     let before = column_or_end(before.unwrap_or(u64::MAX));
     let place = params![programme.0, before, limit_column(limit)];
-    all(view, CASES, place, |row| case_row(row))
+    all(view, statements::CASES, place, |row| case_row(row))
 }
 
 /// Staff actions, newest first.
@@ -193,12 +172,13 @@ pub(super) fn audit(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<(u64, AuditRow)>, StoreError> {
-    const AUDIT: &str = "SELECT number, at_ms, actor, action, subject, details FROM audit \
-        WHERE number < ? ORDER BY number DESC LIMIT ?";
     let before = column_or_end(before.unwrap_or(u64::MAX));
-    all(view, AUDIT, params![before, limit_column(limit)], |row| {
-        audit_row(row)
-    })
+    all(
+        view,
+        statements::AUDIT,
+        params![before, limit_column(limit)],
+        |row| audit_row(row),
+    )
 }
 
 /// One entity.
@@ -207,10 +187,9 @@ pub(super) fn entity(
     kind: EntityKind,
     id: &str,
 ) -> Result<Option<Entity>, StoreError> {
-    const ENTITY: &str = "SELECT id, version, body FROM entity WHERE kind = ? AND id = ?";
     one(
         view,
-        ENTITY,
+        statements::ENTITY,
         params![entity_kind(kind), text_column(id)],
         |row| entity_row(row),
     )
@@ -222,12 +201,10 @@ pub(super) fn entities(
     kind: EntityKind,
     prefix: &str,
 ) -> Result<Vec<Entity>, StoreError> {
-    const ENTITIES: &str = "SELECT id, version, body FROM entity \
-        WHERE kind = ? AND id >= ? AND id < ? ORDER BY id";
     let (start, end) = prefix_range(prefix);
     all(
         view,
-        ENTITIES,
+        statements::ENTITIES,
         params![entity_kind(kind), start, end],
         |row| entity_row(row),
     )
@@ -236,18 +213,20 @@ pub(super) fn entities(
 /// What is newest.
 pub(super) fn heads(view: &Connection) -> Result<Heads, StoreError> {
     const FEED: &str = "SELECT programme, head FROM partition_head";
-    const BLOCKS: &str = "SELECT scope, value FROM counter WHERE name = 'block'";
-    const ENTITIES: &str = "SELECT value FROM counter WHERE name = 'entities' AND scope = 0";
     let feed: BTreeMap<u16, u64> = all(view, FEED, [], |row| {
         programme_number(row, "partition_head")
     })?;
-    let entities = one(view, ENTITIES, [], |row| number(row, 0, "counter"))?;
+    let entities = one(view, statements::ENTITY_HEAD, [], |row| {
+        number(row, 0, "counter")
+    })?;
     Ok(Heads {
         feed: feed
             .into_iter()
             .map(|(programme, head)| (programme, vec![head]))
             .collect(),
-        blocks: all(view, BLOCKS, [], |row| programme_number(row, "counter"))?,
+        blocks: all(view, statements::BLOCK_HEADS, [], |row| {
+            programme_number(row, "counter")
+        })?,
         entities: entities.unwrap_or(0),
     })
 }
