@@ -42,6 +42,9 @@ pub struct HubSettings {
     /// How to reach PostgreSQL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postgres_url: Option<String>,
+    /// PEM file of the certificates that PostgreSQL's own may lead to, for `sslmode=verify-full` in `postgres_url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres_root_certificates: Option<PathBuf>,
     /// Feed partitions of a new PostgreSQL database, which cannot change later; SQLite has one.
     pub partitions: u16,
     /// Logs.
@@ -57,6 +60,7 @@ impl Default for HubSettings {
             quic_public_address: None,
             store: Engine::default(),
             postgres_url: None,
+            postgres_root_certificates: None,
             partitions: PARTITIONS_USUAL,
             log: LogSettings::default(),
         }

@@ -28,6 +28,7 @@ impl From<StoreError> for Problem {
             | StoreError::Damaged(_)
             | StoreError::TooLarge
             | StoreError::Version
+            | StoreError::Tls(_)
             | StoreError::Partitions { .. }
             | StoreError::Range(_) => {
                 tracing::error!(%error, "the store failed");

@@ -115,6 +115,7 @@ impl Failure {
 
 fn of_store(error: &StoreError) -> Exit {
     match error {
+        StoreError::Tls(_) => Exit::Configuration,
         StoreError::Unavailable(_)
         | StoreError::Damaged(_)
         | StoreError::Version

@@ -165,13 +165,19 @@ fn store_settings(settings: &HubSettings) -> Result<StoreSettings, Failure> {
         Engine::Sqlite => Ok(StoreSettings::Sqlite {
             path: settings.data_dir.join("hub.sqlite"),
         }),
-        Engine::Postgres => Ok(StoreSettings::Postgres {
-            url: settings
-                .postgres_url
-                .clone()
-                .ok_or(Failure::NoPostgresUrl)?,
-            partitions: settings.partitions,
-        }),
+        Engine::Postgres => {
+            let url = settings.postgres_url.clone();
+            let url = url.ok_or(Failure::NoPostgresUrl)?;
+            let partitions = settings.partitions;
+            Ok(match settings.postgres_root_certificates.clone() {
+                None => StoreSettings::Postgres { url, partitions },
+                Some(root_certificates) => StoreSettings::PostgresVerified {
+                    url,
+                    partitions,
+                    root_certificates,
+                },
+            })
+        }
     }
 }
 

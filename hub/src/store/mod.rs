@@ -36,6 +36,9 @@ pub enum StoreError {
     /// The database cannot be reached or opened.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
+    /// The connection cannot be protected as the settings ask.
+    #[error("TLS to the database: {0}")]
+    Tls(String),
     /// The disk is full.
     #[error("the database's disk is full")]
     Full,
@@ -82,6 +85,15 @@ pub enum StoreSettings {
         /// Feed partitions of a new database; an old one must have as many.
         partitions: u16,
     },
+    /// The same, over TLS that the server proves itself in: `sslmode=verify-full`.
+    PostgresVerified {
+        /// A connection string or URL.
+        url: String,
+        /// Feed partitions of a new database; an old one must have as many.
+        partitions: u16,
+        /// PEM file of the certificates that the server's may lead to.
+        root_certificates: PathBuf,
+    },
 }
 
 /// Opens the store, makes it when it is new, and brings its schema up to date.
@@ -89,7 +101,17 @@ pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError
     match settings {
         StoreSettings::Sqlite { path } => Ok(Arc::new(sqlite::Sqlite::open(path)?)),
         StoreSettings::Postgres { url, partitions } => {
-            Ok(Arc::new(postgres::Postgres::open(url, *partitions).await?))
+            let store = postgres::Postgres::open(url, None, *partitions).await?;
+            Ok(Arc::new(store))
+        }
+        StoreSettings::PostgresVerified {
+            url,
+            partitions,
+            root_certificates,
+        } => {
+            let roots = Some(root_certificates.as_path());
+            let store = postgres::Postgres::open(url, roots, *partitions).await?;
+            Ok(Arc::new(store))
         }
     }
 }

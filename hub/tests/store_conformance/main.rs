@@ -12,6 +12,7 @@ mod races;
 mod reads;
 mod sample;
 mod subject;
+mod tls;
 
 /// Runs each case on a new database of each engine.
 macro_rules! on_both_engines {

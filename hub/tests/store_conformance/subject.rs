@@ -69,7 +69,7 @@ impl Subject {
                 let connection = rusqlite::Connection::open(path).unwrap();
                 connection.execute_batch(sql).unwrap();
             }
-            StoreSettings::Postgres { url, .. } => {
+            StoreSettings::Postgres { url, .. } | StoreSettings::PostgresVerified { url, .. } => {
                 connect(url).await.batch_execute(sql).await.unwrap();
             }
         }

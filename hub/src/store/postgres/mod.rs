@@ -5,9 +5,11 @@ mod load;
 mod number;
 mod pool;
 mod read;
+mod tls;
 mod write;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,8 +46,12 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Connects, brings the schema up to date, and checks the number of partitions.
-    pub(super) async fn open(url: &str, partitions: u16) -> Result<Self, StoreError> {
-        let pool = Pool::new(url)?;
+    pub(super) async fn open(
+        url: &str,
+        root_certificates: Option<&Path>,
+        partitions: u16,
+    ) -> Result<Self, StoreError> {
+        let pool = Pool::new(url, root_certificates)?;
         let mut client = pool.connect().await?;
         migrate(&mut client).await?;
         check_partitions(&client, partitions).await?;

@@ -1,14 +1,20 @@
 //! Connections to PostgreSQL: a few, lent to one task at a time, made anew when they break.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::TlsStream;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, IsolationLevel, NoTls, Row, Statement, Transaction};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::tls;
 use crate::store::StoreError;
 use crate::store::columns::Columns;
 
@@ -28,7 +34,7 @@ pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(code) = error.code() else {
-            return Self::Unavailable(error.to_string());
+            return Self::Unavailable(with_causes(&error));
         };
         if [
             SqlState::T_R_SERIALIZATION_FAILURE,
@@ -53,6 +59,17 @@ impl From<tokio_postgres::Error> for StoreError {
             ))
         }
     }
+}
+
+/// What went wrong and why: of a failed handshake, `Display` tells only that it failed.
+fn with_causes(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
 }
 
 fn table_word(table: Option<&str>) -> &'static str {
@@ -93,6 +110,7 @@ impl Columns for Row {
 /// Connections of one process.
 pub(super) struct Pool {
     config: Config,
+    tls: Option<MakeRustlsConnect>,
     idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
 }
@@ -104,13 +122,14 @@ struct Connection {
 
 impl Pool {
     /// A pool without connections yet.
-    pub(super) fn new(url: &str) -> Result<Self, StoreError> {
-        let mut config: Config = url.parse()?;
+    pub(super) fn new(url: &str, root_certificates: Option<&Path>) -> Result<Self, StoreError> {
+        let (mut config, tls) = tls::read(url, root_certificates)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
         Ok(Self {
             config,
+            tls,
             idle: Mutex::new(Vec::new()),
             permits: Semaphore::new(CONNECTIONS_MAX),
         })
@@ -118,12 +137,10 @@ impl Pool {
 
     /// A connection of its own that is not lent out, for migrations.
     pub(super) async fn connect(&self) -> Result<Client, StoreError> {
-        let (client, connection) = self.config.connect(NoTls).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::warn!(%error, "a connection to PostgreSQL broke");
-            }
-        });
+        let client = match &self.tls {
+            None => followed(self.config.connect(NoTls).await?),
+            Some(tls) => followed(self.config.connect(tls.clone()).await?),
+        };
         client.batch_execute(SESSION).await?;
         Ok(client)
     }
@@ -153,6 +170,20 @@ impl Pool {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().expect("nothing panics while it is held")
     }
+}
+
+/// The client of a connection, which a task of its own drives.
+fn followed<S, T>((client, connection): (Client, tokio_postgres::Connection<S, T>)) -> Client
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: TlsStream + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "a connection to PostgreSQL broke");
+        }
+    });
+    client
 }
 
 /// A connection on loan. It goes back when this is dropped, unless it broke.
