@@ -91,6 +91,12 @@ impl Table {
     pub const fn tag(self) -> u8 {
         self as u8
     }
+
+    /// The table with a number, if there is one.
+    #[must_use]
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.tag() == tag)
+    }
 }
 
 /// One change of one key.

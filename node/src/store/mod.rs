@@ -2,15 +2,17 @@
 //!
 //! Engines know bytes only; what the bytes mean lives above them. Both engines are held to one
 //! conformance suite (`tests/store_conformance.rs`), and `benches/commit.rs` sets their commit
-//! beside a bare disk sync.
+//! beside a bare disk sync. Before both stands a journal, so that a commit costs one sync of one small
+//! overwrite whichever engine it is; a kill or a power loss is followed by a replay when the store opens.
 //!
-//! `redb` is the default: it is maintained, its file stays bounded under overwrites, it needs one
-//! disk sync a commit, and what it holds in memory is bounded by its cache. `sled` is offered
-//! because operators ask for it by name: its last stable release is from 2021 and its own README
-//! points elsewhere where reliability is the first concern.
+//! `redb` is the default: it is maintained, its file stays bounded under overwrites, and what it holds in
+//! memory is bounded by its cache while the disk has room. `sled` is offered because operators ask for
+//! it by name: its last stable release is from 2021 and its own README points elsewhere where
+//! reliability is the first concern.
 
 mod batch;
 pub mod faulty;
+mod journal;
 pub mod redb;
 mod reopen;
 pub mod sled;

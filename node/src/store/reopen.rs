@@ -26,6 +26,15 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::Stale => earlier_failure(),
+        }
+    }
+}
+
 /// A database and the means to open it.
 pub(super) struct Reopening<D> {
     open: Box<dyn Fn() -> Result<D, StoreError> + Send + Sync>,
@@ -42,14 +51,16 @@ struct State<D> {
 }
 
 impl<D> Reopening<D> {
-    /// Opens the database, whose files are in `directory`.
+    /// Opens the database, whose files are in `directory`. Whatever has to be replayed into it is replayed
+    /// by `open`, so that nobody reads it before.
     pub(super) fn new(
         directory: &Path,
         open: impl Fn() -> Result<D, StoreError> + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let reserve = Reserve::new(directory);
+        let (database, reserved) = open_with(&reserve, &open)?;
         let state = State {
-            database: Some(open_with(&reserve, &open)?),
+            database: Some(database),
             generation: 0,
             failed: None,
         };
@@ -58,7 +69,7 @@ impl<D> Reopening<D> {
             reserve,
             state: RwLock::new(state),
             commits: Mutex::new(()),
-            full: AtomicBool::new(false),
+            full: AtomicBool::new(!reserved),
         })
     }
 
@@ -90,18 +101,18 @@ impl<D> Reopening<D> {
     /// Runs a commit of `bytes`, one at a time.
     ///
     /// While the disk is known to be full the commit is refused after a look for space: to open a
-    /// database again after a failed write may take seconds.
+    /// database again after a failed write may take seconds. Commits are taken only while the reserve
+    /// is whole, so that what the journal acknowledges can be replayed into it.
     pub(super) fn write(
         &self,
         bytes: u64,
         operation: impl FnOnce(&D) -> Result<(), Failure>,
     ) -> Result<(), StoreError> {
         let _turn = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.full.load(Ordering::Acquire) {
-            self.reserve.take();
-            if !self.reserve.has_room(bytes)? {
-                return Err(StoreError::Full);
-            }
+        if self.full.load(Ordering::Acquire)
+            && !(self.reserve.take() && self.reserve.has_room(bytes)?)
+        {
+            return Err(StoreError::Full);
         }
         if self.shared().database.is_none() {
             self.reopen()?;
@@ -187,8 +198,12 @@ impl<D> Reopening<D> {
     fn reopen(&self) -> Result<(), StoreError> {
         let mut state = self.exclusive();
         if state.database.is_none() {
-            state.database = Some(open_with(&self.reserve, &self.open)?);
+            let (database, reserved) = open_with(&self.reserve, &self.open)?;
+            state.database = Some(database);
             state.generation += 1;
+            if !reserved {
+                self.full.store(true, Ordering::Release);
+            }
         }
         Ok(())
     }
@@ -218,15 +233,15 @@ impl<D> Drop for Reopening<D> {
 }
 
 /// Opens a database, which has the reserve to write to meanwhile: sled damages its log when it
-/// finds the disk full while it recovers.
+/// finds the disk full while it recovers. Says whether the reserve is whole again.
 fn open_with<D>(
     reserve: &Reserve,
     open: &impl Fn() -> Result<D, StoreError>,
-) -> Result<D, StoreError> {
+) -> Result<(D, bool), StoreError> {
     reserve.release()?;
     let opened = open();
-    reserve.take();
-    opened
+    let reserved = reserve.take();
+    Ok((opened?, reserved))
 }
 
 #[cfg(test)]

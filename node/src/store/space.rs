@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
-/// What is kept in reserve, bytes. sled's recovery writes before it opens; redb's does not.
+/// What is kept in reserve, bytes: for what sled's recovery and the replay of a journal write while a store
+/// opens, and for a new journal.
 const RESERVE_BYTES: u64 = 4 << 20;
 
 /// The least room that is asked for, bytes: a small commit of either engine with much to spare.
@@ -29,16 +30,20 @@ impl Reserve {
         }
     }
 
-    /// Fills the reserve as far as the disk allows.
-    pub(super) fn take(&self) {
+    /// Fills the reserve as far as the disk allows; false when the disk is full before it is whole.
+    pub(super) fn take(&self) -> bool {
         match fill(&self.reserve, RESERVE_BYTES).map_err(StoreError::from) {
-            Ok(()) | Err(StoreError::Full) => {}
+            Ok(()) => true,
+            Err(StoreError::Full) => false,
             Err(
                 error @ (StoreError::Corrupt(_)
                 | StoreError::Locked
                 | StoreError::Io(_)
                 | StoreError::Version(_)),
-            ) => tracing::warn!(%error, "no disk space kept in reserve"),
+            ) => {
+                tracing::warn!(%error, "no disk space kept in reserve");
+                true
+            }
         }
     }
 

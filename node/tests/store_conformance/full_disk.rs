@@ -42,7 +42,7 @@ impl SmallDisk {
     /// Takes all the space that is left.
     fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
-        let filled = fs::write(&path, vec![1; 64 << 20]);
+        let filled = fs::write(&path, vec![1; 96 << 20]);
         assert!(filled.is_err(), "the disk took more than it has");
         path
     }
@@ -104,7 +104,7 @@ fn sales(engine: &dyn Engine, refused: u32) -> u32 {
 }
 
 fn check_engine(kind: EngineKind) {
-    let disk = SmallDisk::mount("16m");
+    let disk = SmallDisk::mount("24m");
     let engine = open(kind, disk.path());
     let refused = sell_until_full(&*engine, 0);
     let count = sales(&*engine, refused);
@@ -121,7 +121,7 @@ fn check_engine(kind: EngineKind) {
     let engine = open(kind, disk.path());
     check_sales(&*engine, count);
 
-    disk.resize("32m");
+    disk.resize("40m");
     engine.commit(&sale(count)).unwrap();
     engine.commit(&sale(count + 1)).unwrap();
     check_sales(&*engine, count + 2);
@@ -129,7 +129,7 @@ fn check_engine(kind: EngineKind) {
     let refused = sell_until_full(&*engine, count + 2);
     let count = sales(&*engine, refused);
     check_sales(&*engine, count);
-    disk.resize("64m");
+    disk.resize("72m");
     engine.commit(&sale(count)).unwrap();
     drop(engine);
     let engine: Arc<dyn Engine> = open(kind, disk.path());

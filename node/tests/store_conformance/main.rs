@@ -6,6 +6,7 @@ mod conformance;
 mod full_disk;
 mod model;
 mod opening;
+mod power_loss;
 mod subject;
 mod system_calls;
 mod writer;

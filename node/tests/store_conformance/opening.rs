@@ -1,6 +1,7 @@
 //! What an engine says of a store that it cannot use, and what a power loss leaves.
 
 use std::fs;
+use std::path::Path;
 
 use kopilka_node::store::faulty::{Fault, FaultyEngine};
 use kopilka_node::store::{
@@ -8,7 +9,7 @@ use kopilka_node::store::{
 };
 use redb::{Database, TableDefinition};
 
-use crate::subject::open;
+use crate::subject::{journal_path, open};
 
 const KINDS: [EngineKind; 2] = [EngineKind::Redb, EngineKind::Sled];
 
@@ -47,6 +48,74 @@ fn another_format_is_refused() {
                 database.flush().unwrap();
             }
         }
+        let opened = store::open(kind, directory.path(), CACHE_BYTES_DEFAULT);
+        assert!(
+            matches!(opened.err(), Some(StoreError::Version(_))),
+            "{kind:?}"
+        );
+    }
+}
+
+/// A store as it was written before there were journals, with one row.
+fn write_without_journal(kind: EngineKind, directory: &Path) {
+    match kind {
+        EngineKind::Redb => {
+            let database = Database::create(directory.join("store.redb")).unwrap();
+            let transaction = database.begin_write().unwrap();
+            for table in Table::ALL {
+                let table = TableDefinition::<&[u8], &[u8]>::new(table.name());
+                transaction.open_table(table).unwrap();
+            }
+            let log = TableDefinition::<&[u8], &[u8]>::new("log");
+            let mut log = transaction.open_table(log).unwrap();
+            log.insert(&b"key"[..], &b"value"[..]).unwrap();
+            drop(log);
+            let format = TableDefinition::<(), u32>::new("format");
+            let mut format = transaction.open_table(format).unwrap();
+            format.insert((), 1).unwrap();
+            drop(format);
+            transaction.commit().unwrap();
+        }
+        EngineKind::Sled => {
+            let database = sled::open(directory.join("store.sled")).unwrap();
+            database.insert([0], &[1]).unwrap();
+            database.insert(b"\x05key", b"value").unwrap();
+            database.flush().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_store_without_a_journal_gets_one() {
+    for kind in KINDS {
+        let directory = tempfile::tempdir().unwrap();
+        write_without_journal(kind, directory.path());
+        for _ in 0..2 {
+            let engine = open(kind, directory.path());
+            let stored = engine.read(Table::Log, b"key").unwrap();
+            assert_eq!(stored.as_deref(), Some(&b"value"[..]), "{kind:?}");
+            let journal = fs::metadata(journal_path(kind, directory.path())).unwrap();
+            assert!(engine.disk_bytes().unwrap() > journal.len());
+        }
+        // What the journal held is gone with it, and nobody is told that all is well.
+        fs::remove_file(journal_path(kind, directory.path())).unwrap();
+        let opened = store::open(kind, directory.path(), CACHE_BYTES_DEFAULT);
+        assert!(
+            matches!(opened.err(), Some(StoreError::Corrupt(_))),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_journal_of_another_format_is_refused() {
+    for kind in KINDS {
+        let directory = tempfile::tempdir().unwrap();
+        drop(open(kind, directory.path()));
+        let path = journal_path(kind, directory.path());
+        let mut journal = fs::read(&path).unwrap();
+        journal[8] = 9;
+        fs::write(&path, journal).unwrap();
         let opened = store::open(kind, directory.path(), CACHE_BYTES_DEFAULT);
         assert!(
             matches!(opened.err(), Some(StoreError::Version(_))),
