@@ -1,6 +1,4 @@
-//! How rows lie in columns: conversions and column lists that both engines share.
-//!
-//! Every number is a 64-bit signed column. Conversions are checked both ways.
+//! How rows lie in columns, for both engines: column lists, and conversions to 64-bit signed numbers, checked both ways.
 
 use std::borrow::Cow;
 
