@@ -34,7 +34,11 @@ fn sale(number: u32) -> Batch {
 }
 
 fn value(number: u32) -> Vec<u8> {
-    let bytes = if number.is_multiple_of(5) { 20_000 } else { 500 };
+    let bytes = if number.is_multiple_of(5) {
+        20_000
+    } else {
+        500
+    };
     vec![number.to_be_bytes()[3]; bytes]
 }
 
