@@ -1,5 +1,6 @@
-//! The hub's QUIC side over real sockets.
+//! The hub's side of sessions: over real sockets, and what becomes of the branches that they bring.
 
 #![cfg(test)]
 
+mod branches;
 mod farewell;

@@ -1,18 +1,21 @@
 //! Taking over a branch: a node's log that contradicts what the hub has of it.
 //!
 //! Both branches happened. The part that the hub did not have is counted under an incarnation number of its own, names
-//! of its operations and lots changed accordingly; the log is frozen, the proof is kept, and a case is opened.
+//! of its operations and lots changed accordingly; the log is frozen, the proof is kept, and a case is opened. A node
+//! that wrote more before it heard of that, or never heard of it, sends a longer branch: the rest follows under the
+//! same number.
+
+mod names;
+mod proof;
+mod standing;
 
 use std::collections::BTreeMap;
 
-use kopilka_crdt::allowance::AllowanceRef;
-use kopilka_crdt::ids::{Incarnation, LotId, MemberId, NodeId, OperationId};
-use kopilka_crdt::log::{Head, Tip};
-use kopilka_crdt::operation::{AccountTakes, Authority, Body};
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId};
+use kopilka_crdt::log::Tip;
 use kopilka_crdt::sealed::MemberKey;
-use kopilka_protocol::key::SignatureBytes;
 use kopilka_protocol::message::{Adoption, Renewal};
-use kopilka_protocol::segment::{ForkProof, Received, Segment, Verified};
+use kopilka_protocol::segment::{Received, Verified};
 
 use super::batch::{Rules, need, tidy};
 use super::ledger::Ledger;
@@ -20,14 +23,20 @@ use super::programmes_of;
 use super::questionnaire::keys_of;
 use crate::app::Hub;
 use crate::app::entities::{Kept, NodeEntity};
-use crate::store::{
-    AuditRow, CaseRow, Changes, EntityChange, Keys, LogRow, OperationRow, Rows, StoreError,
-};
+use crate::store::{AuditRow, CaseRow, Changes, EntityChange, Keys, LogRow, Rows, StoreError};
+use names::Names;
+use standing::Standing;
 
-/// Most operations of the stored branch that are compared and kept as evidence.
-const COMPARED_MAX: usize = 65_536;
+/// Most operations of the stored branch that are kept as evidence.
+const EVIDENCE_MAX: usize = 65_536;
+/// Operations that one transaction takes over.
+const PART_MAX: usize = 4_096;
+/// Transactions that one branch may need: its parts, and those begun again because another session moved the logs.
+const PARTS_MAX: usize = 128;
 
 /// Takes over a branch, given as consecutive runs from the first entry that its node still holds.
+///
+/// `Contended` when it has more parts than may be taken over at once; those taken over are not counted again.
 pub async fn adopt(
     hub: &Hub,
     node: &NodeEntity,
@@ -38,57 +47,39 @@ pub async fn adopt(
         return Err(StoreError::Damaged("branch"));
     };
     let log = (node.id, first.incarnation);
-    let logs = hub.store.logs(node.id).await?;
-    let next = next_incarnation(node, first.incarnation, &logs);
     let operations: Vec<&Received> = runs.iter().flat_map(|run| &run.operations).collect();
-    let head = operations.last().map(|last| last.head);
-    if let Some(adoption) = taken_before(hub, node, &logs, head).await? {
-        renew(hub, node, next).await?;
-        return Ok(Renewal {
-            next,
-            adopted: Some(adoption),
-        });
+    for _ in 0..PARTS_MAX {
+        let logs = hub.store.logs(node.id).await?;
+        let mut standing = Standing::of(hub, log, &operations, &logs).await?;
+        let left = &operations[standing.done..];
+        let Some(next) = left.first() else {
+            let next = next_incarnation(node, first.incarnation, &logs);
+            renew(hub, node, next).await?;
+            hub.look_for_news().await?;
+            let adopted = standing.parts.last().copied();
+            return Ok(Renewal { next, adopted });
+        };
+        let mut case = None;
+        if !standing.goes_on {
+            let adoption = Adoption {
+                from_sequence: next.id.sequence,
+                incarnation: next_adopted(&logs),
+            };
+            standing.parts.push(adoption);
+            let evidence = evidence(hub, log, runs, standing.shared, logs.get(&log.1)).await?;
+            case = Some(fork_case(hub, log, adoption, left.len(), evidence));
+        }
+        let part = Part {
+            node,
+            log,
+            logs: &logs,
+            parts: &standing.parts,
+            case,
+        };
+        let count = left.len().min(PART_MAX);
+        part.store(hub, runs, &left[..count], keys).await?;
     }
-    let row = logs.get(&first.incarnation);
-    let known = row.map_or(0, |row| row.tip.sequence);
-    let stored = hub
-        .store
-        .operations_between(log, first.base.sequence, known, COMPARED_MAX)
-        .await?;
-    let shared = shared_count(&operations, &stored);
-    let branch = Branch {
-        node,
-        log,
-        from_sequence: sequence_after(first.base.sequence, shared),
-        adopted: next_adopted(&logs),
-    };
-    let renamed = operations[shared..].iter();
-    let fresh: Vec<Received> = renamed.map(|operation| branch.rename(operation)).collect();
-    let adopted = (!fresh.is_empty()).then_some(Adoption {
-        from_sequence: branch.from_sequence,
-        incarnation: branch.adopted,
-    });
-    if adopted.is_some() {
-        let evidence = branch.proof(runs, shared, &stored, row);
-        branch.store(hub, runs, fresh, keys, evidence).await?;
-    }
-    renew(hub, node, next).await?;
-    Ok(Renewal { next, adopted })
-}
-
-/// How many operations the branch and the stored log begin with alike.
-fn shared_count(branch: &[&Received], stored: &[OperationRow]) -> usize {
-    branch
-        .iter()
-        .zip(stored)
-        .take_while(|(branch, stored)| branch.id == stored.id && branch.head.0[..16] == stored.head)
-        .count()
-}
-
-/// The first sequence number after `count` operations that follow `base`.
-fn sequence_after(base: u64, count: usize) -> u64 {
-    base.saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
-        .saturating_add(1)
+    Err(StoreError::Contended)
 }
 
 /// An incarnation that the node never wrote under.
@@ -108,32 +99,6 @@ fn next_incarnation(
 fn next_adopted(logs: &BTreeMap<Incarnation, LogRow>) -> Incarnation {
     let last = logs.keys().filter(|known| known.is_adopted()).max();
     Incarnation(last.map_or(Incarnation::ADOPTED_FIRST, |last| last.0.saturating_add(1)))
-}
-
-/// The adoption of this very branch, when its node did not hear of it the first time.
-async fn taken_before(
-    hub: &Hub,
-    node: &NodeEntity,
-    logs: &BTreeMap<Incarnation, LogRow>,
-    head: Option<Head>,
-) -> Result<Option<Adoption>, StoreError> {
-    let adopted = logs
-        .iter()
-        .filter(|(incarnation, _)| incarnation.is_adopted());
-    let Some((incarnation, row)) = adopted
-        .into_iter()
-        .find(|(_, row)| Some(row.tip.head) == head)
-    else {
-        return Ok(None);
-    };
-    let first = hub
-        .store
-        .operations_between((node.id, *incarnation), 0, row.tip.sequence, 1)
-        .await?;
-    Ok(first.first().map(|first| Adoption {
-        from_sequence: first.id.sequence,
-        incarnation: *incarnation,
-    }))
 }
 
 /// Writes down that a node goes on under another incarnation.
@@ -162,22 +127,79 @@ pub(crate) async fn renew(
     hub.store.change_entities(&[change], Some(&audit)).await
 }
 
-struct Branch<'a> {
-    node: &'a NodeEntity,
+async fn evidence(
+    hub: &Hub,
     log: (NodeId, Incarnation),
-    from_sequence: u64,
-    adopted: Incarnation,
+    runs: &[Verified],
+    shared: usize,
+    row: Option<&LogRow>,
+) -> Result<Vec<u8>, StoreError> {
+    let known = row.map_or(0, |row| row.tip.sequence);
+    let parted = proof::tip_before(runs, shared).map_or(0, |tip| tip.sequence);
+    let stored = hub
+        .store
+        .operations_between(log, parted, known, EVIDENCE_MAX)
+        .await?;
+    Ok(proof::proof(runs, shared, &stored, row))
 }
 
-impl Branch<'_> {
+fn fork_case(
+    hub: &Hub,
+    (node, incarnation): (NodeId, Incarnation),
+    adoption: Adoption,
+    count: usize,
+    evidence: Vec<u8>,
+) -> CaseRow {
+    let Adoption {
+        from_sequence,
+        incarnation: adopted,
+    } = adoption;
+    CaseRow {
+        opened_ms: (hub.clock)(),
+        kind: "fork",
+        node: Some(node),
+        member: None,
+        operation: Some(OperationId {
+            node,
+            incarnation,
+            sequence: from_sequence,
+        }),
+        summary: format!(
+            "node {node} wrote two histories of incarnation {} from operation {from_sequence} on; {count} operations were counted under incarnation {}",
+            incarnation.0, adopted.0
+        ),
+        evidence,
+    }
+}
+
+/// What of a branch is taken over in one transaction.
+struct Part<'a> {
+    node: &'a NodeEntity,
+    log: (NodeId, Incarnation),
+    /// The node's logs as the branch was compared with them.
+    logs: &'a BTreeMap<Incarnation, LogRow>,
+    /// Where the branch is counted; the last is where this goes.
+    parts: &'a [Adoption],
+    /// To be opened with a branch's first part.
+    case: Option<CaseRow>,
+}
+
+impl Part<'_> {
     async fn store(
         &self,
         hub: &Hub,
         runs: &[Verified],
-        fresh: Vec<Received>,
+        operations: &[&Received],
         member_keys: &[(MemberId, MemberKey)],
-        evidence: Vec<u8>,
     ) -> Result<(), StoreError> {
+        let names = Names {
+            log: self.log,
+            parts: self.parts,
+        };
+        let fresh: Vec<Received> = operations
+            .iter()
+            .map(|operation| names.rename(operation))
+            .collect();
         let programme = self.node.programme;
         let rules = Rules {
             current: hub.current_rules(programme).await?,
@@ -194,9 +216,8 @@ impl Branch<'_> {
             need(&mut keys, &operation.body);
         }
         tidy(&mut keys);
-        let mut decision = |rows: &Rows| self.decide(rows, &rules, &fresh, member_keys, &evidence);
-        hub.store.decide(&keys, &mut decision).await?;
-        hub.look_for_news().await
+        let mut decision = |rows: &Rows| self.decide(rows, &rules, &fresh, member_keys);
+        hub.store.decide(&keys, &mut decision).await
     }
 
     fn decide(
@@ -205,8 +226,14 @@ impl Branch<'_> {
         rules: &Rules,
         fresh: &[Received],
         member_keys: &[(MemberId, MemberKey)],
-        evidence: &[u8],
     ) -> Changes {
+        let same = |((node, incarnation), row): (&(NodeId, Incarnation), &LogRow)| {
+            *node != self.node.id || self.logs.get(incarnation) == Some(row)
+        };
+        // Another session of the node took some of this in meanwhile: it is compared again.
+        if !rows.logs.iter().all(same) {
+            return Changes::default();
+        }
         let mut ledger = Ledger::new(rows, rules);
         for operation in fresh {
             ledger.take_operation(self.node, self.log.1, operation, member_keys);
@@ -224,173 +251,16 @@ impl Branch<'_> {
                 seal_signature: Vec::new(),
                 frozen: true,
             };
-            changes.logs.push((self.node.id, self.adopted, row));
+            changes.logs.push((self.node.id, last.id.incarnation, row));
         }
-        if let Some(known) = rows.logs.get(&self.log) {
-            changes.logs.push((
-                self.log.0,
-                self.log.1,
-                LogRow {
-                    frozen: true,
-                    ..known.clone()
-                },
-            ));
+        if let Some(known) = rows.logs.get(&self.log).filter(|known| !known.frozen) {
+            let frozen = LogRow {
+                frozen: true,
+                ..known.clone()
+            };
+            changes.logs.push((self.log.0, self.log.1, frozen));
         }
-        let count = fresh.len();
-        changes.cases.push(CaseRow {
-            opened_ms: rules.now_ms,
-            kind: "fork",
-            node: Some(self.node.id),
-            member: None,
-            operation: Some(OperationId {
-                node: self.log.0,
-                incarnation: self.log.1,
-                sequence: self.from_sequence,
-            }),
-            summary: format!(
-                "node {} wrote two histories of incarnation {} from operation {} on; {count} operations were counted under incarnation {}",
-                self.node.id, self.log.1.0, self.from_sequence, self.adopted.0
-            ),
-            evidence: evidence.to_vec(),
-        });
+        changes.cases.extend(self.case.clone());
         changes
-    }
-
-    /// Both branches as signed segments that start where they part; empty when the hub's branch ends there.
-    fn proof(
-        &self,
-        runs: &[Verified],
-        shared: usize,
-        stored: &[OperationRow],
-        row: Option<&LogRow>,
-    ) -> Vec<u8> {
-        let Some(base) = tip_before(runs, shared) else {
-            return Vec::new();
-        };
-        let signature =
-            row.and_then(|row| <[u8; 64]>::try_from(row.seal_signature.as_slice()).ok());
-        let (Some(signature), Some(last)) = (signature, runs.last()) else {
-            return Vec::new();
-        };
-        let segment = |entries: Vec<Vec<u8>>, signature| Segment {
-            node: self.log.0,
-            incarnation: self.log.1,
-            base,
-            entries,
-            signature,
-        };
-        let ours = stored
-            .iter()
-            .skip(shared)
-            .map(|stored| stored.bytes.clone())
-            .collect();
-        let theirs = runs.iter().flat_map(|run| &run.operations).skip(shared);
-        let proof = ForkProof {
-            node: self.log.0,
-            incarnation: self.log.1,
-            first: segment(ours, SignatureBytes(signature)),
-            second: segment(
-                theirs.map(|operation| operation.bytes.clone()).collect(),
-                last.seal.signature,
-            ),
-        };
-        postcard::to_stdvec(&proof).unwrap_or_default()
-    }
-
-    /// The operation under its adopted name. Its bytes stay as they were signed.
-    fn rename(&self, operation: &Received) -> Received {
-        let mut renamed = operation.clone();
-        self.rename_operation(&mut renamed.id);
-        match &mut renamed.body {
-            Body::Purchase(purchase) => {
-                purchase
-                    .redeemed
-                    .iter_mut()
-                    .for_each(|takes| self.rename_takes(takes));
-                purchase
-                    .authority
-                    .iter_mut()
-                    .for_each(|authority| self.rename_authority(authority));
-            }
-            Body::Adjust(adjustment) => {
-                adjustment
-                    .taken
-                    .iter_mut()
-                    .for_each(|takes| self.rename_takes(takes));
-                adjustment
-                    .authority
-                    .iter_mut()
-                    .for_each(|authority| self.rename_authority(authority));
-            }
-            Body::Cancel(reversal) | Body::Return(reversal) => {
-                self.rename_operation(&mut reversal.purchase);
-                reversal
-                    .restored
-                    .iter_mut()
-                    .for_each(|takes| self.rename_takes(takes));
-                reversal
-                    .withdrawn
-                    .iter_mut()
-                    .for_each(|takes| self.rename_takes(takes));
-            }
-            Body::AllowanceReturn(back) => self.rename_allowance(&mut back.allowance),
-            Body::Enrol(_)
-            | Body::Bind(_)
-            | Body::CardState(_)
-            | Body::Gift(_)
-            | Body::Profile(_)
-            | Body::Consent(_)
-            | Body::ClockMark(_)
-            | Body::IncarnationMark(_) => {}
-        }
-        renamed
-    }
-
-    fn rename_operation(&self, id: &mut OperationId) {
-        if (id.node, id.incarnation) == self.log && id.sequence >= self.from_sequence {
-            id.incarnation = self.adopted;
-        }
-    }
-
-    fn rename_lot(&self, lot: &mut LotId) {
-        self.rename_operation(&mut lot.operation);
-    }
-
-    fn rename_takes(&self, takes: &mut AccountTakes) {
-        takes
-            .takes
-            .iter_mut()
-            .for_each(|take| self.rename_lot(&mut take.lot));
-    }
-
-    fn rename_allowance(&self, allowance: &mut AllowanceRef) {
-        match allowance {
-            AllowanceRef::Earned(lot) => self.rename_lot(lot),
-            AllowanceRef::Granted(_) => {}
-        }
-    }
-
-    fn rename_authority(&self, authority: &mut Authority) {
-        authority
-            .uses
-            .iter_mut()
-            .for_each(|used| self.rename_allowance(&mut used.allowance));
-    }
-}
-
-/// The log's tip before the operation with this index over all runs.
-fn tip_before(runs: &[Verified], index: usize) -> Option<Tip> {
-    let first = runs.first()?;
-    match index.checked_sub(1) {
-        None => Some(first.base),
-        Some(before) => runs
-            .iter()
-            .flat_map(|run| &run.operations)
-            .nth(before)
-            .map(|operation| Tip {
-                sequence: operation.id.sequence,
-                head: operation.head,
-                stamp: operation.stamp,
-            }),
     }
 }
