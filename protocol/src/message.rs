@@ -253,6 +253,8 @@ pub enum Reply {
 /// One member as of now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberState {
+    /// Where the state stands in its partition of the feed: what the feed brings from here on is no older.
+    pub position: u64,
     /// How much of the asking node's log it includes.
     pub applied: AppliedLog,
     /// The member.

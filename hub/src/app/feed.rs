@@ -134,6 +134,7 @@ impl Hub {
             .member(node.programme, member, (node.id, incarnation))
             .await?;
         Ok(found.map(|(row, tip)| MemberState {
+            position: row.position,
             applied: applied(incarnation, tip),
             member: FeedMember {
                 id: member,

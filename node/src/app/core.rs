@@ -23,6 +23,7 @@ use super::error::AppError;
 use super::figures::WriterFigures;
 use super::keys;
 use super::records::{Answered, HistoryEntry, LogEntry, Outcome, SyncRecord};
+use super::replica::Heard;
 use super::request::{Action, Call, Request};
 use super::rows::Rows;
 use super::rules::{Blocks, Directory, InForce, Rules};
@@ -60,6 +61,7 @@ pub(super) struct Core {
     pub(super) identity: Identity,
     pub(super) writing: Writing,
     pub(super) in_force: Arc<InForce>,
+    pub(super) heard: Heard,
     engine: Arc<dyn Engine>,
     key: SigningKey,
     written: watch::Sender<Written>,
@@ -88,6 +90,7 @@ impl Core {
             identity,
             writing,
             in_force,
+            heard: Heard::default(),
             engine,
             key,
             written,
@@ -100,6 +103,7 @@ impl Core {
 
     fn read_again(&mut self) -> Result<(), AppError> {
         self.rows.forget_group();
+        self.heard = Heard::default();
         self.identity = Identity::read(self.engine.as_ref())?.ok_or(AppError::NotReady)?;
         self.writing = read_writing(&self.rows, &self.identity)?;
         self.read_in_force()?;
@@ -147,12 +151,6 @@ impl Core {
         Ok(member)
     }
 
-    /// Writes a member's state.
-    pub(super) fn put_member(&mut self, id: MemberId, member: &Member) {
-        self.rows
-            .put_bytes(Table::Members, keys::member(id), member.encode());
-    }
-
     pub(super) fn sync_record(&self) -> Result<SyncRecord, AppError> {
         Ok(self.rows.read(Table::Meta, keys::SYNC)?.unwrap_or_default())
     }
@@ -167,7 +165,7 @@ impl Core {
     ) -> Result<(OperationId, Stamp), AppError> {
         let (operation, stamp) = self.append(at_ms, &body)?;
         ledger::apply(member, operation, stamp, &body)?;
-        self.put_member(id, member);
+        self.put_recorded(id, member, &body)?;
         let key = keys::of_member(id, operation.incarnation, operation.sequence);
         let entry = HistoryEntry {
             id: operation,

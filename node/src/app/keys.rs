@@ -27,6 +27,17 @@ pub(super) fn identifier(hash: IdentifierHash) -> Vec<u8> {
     hash.0.to_vec()
 }
 
+/// Bytes at the start of an identifier's key that a member's row lists it by.
+pub(super) const PREFIX_BYTES: usize = 4;
+
+/// The start of an identifier's key.
+pub(super) type IdentifierPrefix = [u8; PREFIX_BYTES];
+
+pub(super) fn prefix(hash: IdentifierHash) -> IdentifierPrefix {
+    let first = hash.0.first_chunk::<PREFIX_BYTES>();
+    *first.expect("a hash is longer than its prefix")
+}
+
 /// Of a place in one incarnation's log.
 pub(super) fn log(incarnation: Incarnation, sequence: u64) -> Vec<u8> {
     [

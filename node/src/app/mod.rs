@@ -15,6 +15,7 @@ mod own_log;
 mod queries;
 mod records;
 mod redeem;
+mod replica;
 mod request;
 mod reversal;
 mod rows;

@@ -1,13 +1,11 @@
-//! What the hub sends: member states laid under the node's own operations, block orders, rules, directory.
+//! What the hub sends: batches of the feed, pages of a snapshot, block orders, rules, directory.
 
 use std::sync::Arc;
 
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::ids::MemberId;
-use kopilka_crdt::ledger;
-use kopilka_crdt::member::Member;
 use kopilka_crdt::operation::{AllowanceReturn, Body};
-use kopilka_protocol::message::{AppliedLog, FeedBatch, FeedMember, MemberState};
+use kopilka_protocol::message::{AppliedLog, FeedBatch};
 use kopilka_protocol::signed::{SignedBlockOrder, SignedPublication};
 
 use crate::store::Table;
@@ -16,8 +14,8 @@ use super::core::{Core, PUBLICATIONS_KEPT};
 use super::error::AppError;
 use super::keys;
 use super::ladder::Bound;
-use super::own_log::PENDING_MAX;
-use super::records::{FeedCursor, LogEntry, SnapshotProgress, SyncRecord};
+use super::records::{FeedCursor, SnapshotProgress, SyncRecord};
+use super::replica::{Heard, partitions};
 use super::request::News;
 use super::rules::{Directory, Rules};
 
@@ -62,116 +60,18 @@ impl Core {
         if batch.caught_up {
             cursor.complete = batch.applied;
         }
+        let partitions = partitions(&sync);
         for member in batch.members {
             let id = member.id;
-            self.lay_under(member, batch.applied)?;
+            if !self.heard.is_ahead_of(id, batch.upto) {
+                self.lay_under(member, batch.applied)?;
+            }
             self.forget_pending(id, batch.applied)?;
         }
+        self.heard.forget(partitions, batch.partition, batch.upto);
         self.rows.put(Table::Meta, keys::SYNC.to_vec(), &sync);
         if batch.caught_up {
             self.prune(sync)?;
-        }
-        Ok(())
-    }
-
-    fn one_member(&mut self, state: MemberState) -> Result<(), AppError> {
-        let sync = self.sync_record()?;
-        let partitions = u16::try_from(sync.feed.len()).unwrap_or(u16::MAX);
-        let partition = usize::from(state.member.id.partition(partitions));
-        let older = sync.feed.get(partition).is_some_and(|cursor| {
-            (state.applied.incarnation, state.applied.sequence)
-                < (cursor.applied.incarnation, cursor.applied.sequence)
-        });
-        // The feed overtook the answer: what it brought includes own operations that this state lacks.
-        if older {
-            return Err(AppError::OutOfOrder);
-        }
-        // Own operations stay pending until the feed, which is in order, says that they are included.
-        self.lay_under(state.member, state.applied)
-    }
-
-    /// Makes the hub's state of a member the node's, with own operations that it does not include on top.
-    fn lay_under(&mut self, state: FeedMember, applied: AppliedLog) -> Result<(), AppError> {
-        let id = state.id;
-        let mut member = Member::decode(&state.record).map_err(|_| AppError::UnreadableRecord)?;
-        self.forget_former(id)?;
-        for (sequence, entry) in self.pending_after(id, applied)? {
-            let body = entry.body()?;
-            if matches!(body, Body::Enrol(_) | Body::Profile(_)) {
-                // What may be shown is not part of the fold.
-                if let Some(own) = super::view::member(&self.rows, id)? {
-                    member.shown = own.shown;
-                }
-            }
-            let operation = kopilka_crdt::ids::OperationId {
-                node: self.identity.node,
-                incarnation: self.identity.incarnation,
-                sequence,
-            };
-            ledger::apply(&mut member, operation, entry.stamp, &body)?;
-        }
-        for hash in state.identifiers {
-            let key = keys::identifier(hash);
-            if self.rows.read::<MemberId>(Table::Identifiers, &key)? != Some(id) {
-                self.rows.put(Table::Identifiers, key, &id);
-            }
-        }
-        self.put_member(id, &member);
-        Ok(())
-    }
-
-    /// As [`Self::lay_under`] while no own operation waits for the hub.
-    fn store_as_sent(&mut self, state: FeedMember) -> Result<(), AppError> {
-        Member::decode(&state.record).map_err(|_| AppError::UnreadableRecord)?;
-        for hash in state.identifiers {
-            self.rows
-                .put(Table::Identifiers, keys::identifier(hash), &state.id);
-        }
-        self.rows
-            .put_bytes(Table::Members, keys::member(state.id), state.record);
-        Ok(())
-    }
-
-    /// Own operations about a member that a state does not include, in order.
-    fn pending_after(
-        &self,
-        id: MemberId,
-        applied: AppliedLog,
-    ) -> Result<Vec<(u64, LogEntry)>, AppError> {
-        let incarnation = self.identity.incarnation;
-        let included = if applied.incarnation == incarnation {
-            applied.sequence
-        } else {
-            0
-        };
-        let start = keys::of_member(id, incarnation, included.saturating_add(1));
-        let end = keys::after_prefix(&keys::member(id));
-        let mut found = Vec::new();
-        for (key, _) in self
-            .rows
-            .scan(Table::Pending, &start, end.as_deref(), PENDING_MAX)?
-        {
-            let sequence = keys::sequence(&key).unwrap_or_default();
-            let entry = self
-                .rows
-                .read(Table::Log, &keys::log(incarnation, sequence))?;
-            if let Some(entry) = entry {
-                found.push((sequence, entry));
-            }
-        }
-        Ok(found)
-    }
-
-    fn forget_pending(&mut self, id: MemberId, applied: AppliedLog) -> Result<(), AppError> {
-        if applied.incarnation != self.identity.incarnation {
-            return Ok(());
-        }
-        let end = keys::of_member(id, applied.incarnation, applied.sequence.saturating_add(1));
-        for (key, _) in
-            self.rows
-                .scan(Table::Pending, &keys::member(id), Some(&end), PENDING_MAX)?
-        {
-            self.rows.delete(Table::Pending, key);
         }
         Ok(())
     }
@@ -268,6 +168,9 @@ impl Core {
         if positions.is_empty() || positions.len() > PARTITIONS_MAX {
             return Err(AppError::OutOfOrder);
         }
+        // Nobody is known here, so nobody can have lost an identifier.
+        let is_first = self.rows.scan(Table::Members, &[], None, 1)?.is_empty();
+        self.heard = Heard::at_snapshot(is_first);
         let progress = SnapshotProgress {
             positions,
             ..SnapshotProgress::default()
@@ -287,7 +190,13 @@ impl Core {
                 return Err(AppError::OutOfOrder);
             }
             let through = batch.members.last().map(|member| member.id);
+            // The feed goes on from here, so what a page leaves out comes again.
+            let position = progress.positions.get(usize::from(batch.partition));
+            let position = position.copied().unwrap_or_default();
             for member in batch.members {
+                if self.heard.is_ahead_of(member.id, position) {
+                    continue;
+                }
                 if untouched {
                     self.store_as_sent(member)?;
                 } else {

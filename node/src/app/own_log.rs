@@ -171,7 +171,7 @@ impl Core {
 
     fn put_renamed(&mut self, id: MemberId) -> Result<(), AppError> {
         match self.member(id) {
-            Ok(member) => self.put_member(id, &member),
+            Ok(member) => self.put_member(id, &member)?,
             Err(AppError::UnknownMember) => {}
             Err(error) => return Err(error),
         }

@@ -137,8 +137,14 @@ impl App {
         match within(self.hub_deadline_ms()?, hub.find(hash)).await {
             Some(Reply::Found(Some(state))) => {
                 let id = state.member.id;
-                self.hear(News::Member(state)).await?;
-                Ok(id)
+                match self.hear(News::Member(state)).await {
+                    Ok(()) => Ok(id),
+                    // The feed was quicker, and knows best whose it is.
+                    Err(AppError::OutOfOrder) => {
+                        view::member_of(&self.rows(), hash)?.ok_or(AppError::UnknownMember)
+                    }
+                    Err(error) => Err(error),
+                }
             }
             Some(_) | None => Err(AppError::UnknownMember),
         }

@@ -15,6 +15,9 @@ use kopilka_protocol::message::{Adoption, AppliedLog};
 use serde::{Deserialize, Serialize};
 
 pub(super) use crate::record::{decode, encode};
+use crate::store::StoreError;
+
+use super::keys::IdentifierPrefix;
 
 /// A sale at this node, from its authorisation on: 64 random bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +39,31 @@ impl FromStr for PurchaseId {
             .and_then(|digits| u64::from_str_radix(digits, 16).ok())
             .map(Self)
             .ok_or(IdError { kind: "purchase" })
+    }
+}
+
+/// In front of a member's row that lists identifiers; no version of a member's record begins with it.
+const LISTED: u8 = 0;
+
+/// A member's row: the starts of the keys that they are found by, and the record.
+///
+/// The list tells which keys to delete once the hub's state no longer has an identifier. Four bytes of each are enough,
+/// as keys sort by them: a table from members to whole hashes would cost four times the disk, and a search of all
+/// identifiers would stop the writer for seconds.
+pub(super) fn listed_member(listed: &[IdentifierPrefix], record: &[u8]) -> Vec<u8> {
+    let mut row = postcard::to_extend(listed, vec![LISTED])
+        .expect("a list encodes: all its types are plain data");
+    row.extend_from_slice(record);
+    row
+}
+
+/// The list and the record in a member's row. Nodes from before the list wrote the record alone.
+pub(super) fn split_member(row: &[u8]) -> Result<(Vec<IdentifierPrefix>, &[u8]), StoreError> {
+    match row.split_first() {
+        Some((&LISTED, rest)) => {
+            postcard::take_from_bytes(rest).map_err(|error| StoreError::Corrupt(error.to_string()))
+        }
+        Some(_) | None => Ok((Vec::new(), row)),
     }
 }
 

@@ -101,11 +101,20 @@ impl App {
                 return Ok(HubAnswer::Unreachable);
             }
         };
-        match self.hear(News::Member(state)).await {
-            Ok(()) => Ok(answer),
-            // The feed was quicker; what the node holds is newer than the answer.
-            Err(AppError::OutOfOrder) => Ok(HubAnswer::Unreachable),
-            Err(error) => Err(error),
+        match (self.hear(News::Member(state)).await, answer) {
+            // The feed was quicker: what is here is no older than the answer, and the right may be used up since.
+            (Err(AppError::OutOfOrder), HubAnswer::Reserved) => {
+                let now = self.member_now(member)?;
+                let missing = now.customer().missing_rights(account, wanted);
+                Ok(if missing <= Minor::ZERO {
+                    HubAnswer::Reserved
+                } else {
+                    HubAnswer::Unreachable
+                })
+            }
+            // A hub that had nothing to give changed nothing, so the state is here already.
+            (Ok(()) | Err(AppError::OutOfOrder), answer) => Ok(answer),
+            (Err(error), _) => Err(error),
         }
     }
 }

@@ -8,14 +8,15 @@ use crate::store::{StoreError, Table};
 
 use super::error::AppError;
 use super::keys;
-use super::records::{Answered, Outcome, PurchaseId, PurchaseRecord};
+use super::records::{self, Answered, Outcome, PurchaseId, PurchaseRecord};
 use super::request::Call;
 use super::rows::Rows;
 
 pub(super) fn member(rows: &Rows, id: MemberId) -> Result<Option<Member>, AppError> {
     let bytes = rows.read_bytes(Table::Members, &keys::member(id))?;
     let decode = |bytes: Vec<u8>| {
-        Member::decode(&bytes).map_err(|error| StoreError::Corrupt(error.to_string()))
+        let (_, record) = records::split_member(&bytes)?;
+        Member::decode(record).map_err(|error| StoreError::Corrupt(error.to_string()))
     };
     Ok(bytes.map(decode).transpose()?)
 }

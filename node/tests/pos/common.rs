@@ -278,9 +278,11 @@ pub fn with(mut value: Value, more: Value) -> Value {
 }
 
 pub fn card_hash(number: &str) -> IdentifierHash {
-    Identifier::parse(IdentifierKind::Card, number)
-        .unwrap()
-        .hash(&LOOKUP)
+    hash(IdentifierKind::Card, number)
+}
+
+pub fn hash(kind: IdentifierKind, value: &str) -> IdentifierHash {
+    Identifier::parse(kind, value).unwrap().hash(&LOOKUP)
 }
 
 pub fn order(number: u64, card: &str, blocked: bool) -> SignedBlockOrder {
@@ -328,8 +330,9 @@ pub fn feed_member(id: MemberId, member: &Member) -> FeedMember {
     }
 }
 
-pub fn state(id: MemberId, member: &Member, sequence: u64) -> MemberState {
+pub fn state(id: MemberId, member: &Member, position: u64, sequence: u64) -> MemberState {
     MemberState {
+        position,
         applied: applied(sequence),
         member: feed_member(id, member),
     }

@@ -2,10 +2,12 @@
 
 #![cfg(test)]
 
+mod answers;
 mod common;
 mod contract;
 mod faults;
 mod figures;
+mod identifiers;
 mod members;
 mod redemption;
 mod replica;

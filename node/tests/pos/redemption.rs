@@ -15,7 +15,7 @@ use crate::common::{NOW_MS, Node, POINTS, batch, feed_member, sale, state, stran
 
 const ID: MemberId = MemberId(77);
 
-fn with_right(mut member: Member, amount: i64) -> Member {
+pub fn with_right(mut member: Member, amount: i64) -> Member {
     let right = Allowance {
         account: POINTS,
         node: NodeId(1),
@@ -107,7 +107,7 @@ async fn the_hub_is_asked_for_what_the_rights_do_not_cover() {
     let mut extra = granted.allowances[&AllowanceRef::Granted(1)];
     extra.amount = Minor(5_000);
     granted.allowances.insert(AllowanceRef::Granted(2), extra);
-    let hub = node.set_hub(vec![Reply::Reserved(state(ID, &granted, 0))]);
+    let hub = node.set_hub(vec![Reply::Reserved(state(ID, &granted, 2, 0))]);
     let (status, sold) = redeem(&node, 1, 15_000).await;
     assert_eq!((status, &sold["rung"]), (201, &"hub".into()), "{sold}");
     let asked = hub.asked.lock().unwrap().clone();
@@ -121,7 +121,7 @@ async fn what_the_hub_cannot_give_or_does_not_answer_is_refused_in_words() {
     let node = node_with(&member).await;
     let hub = node.set_hub(vec![Reply::Short {
         available: Minor(3_000),
-        state: state(ID, &member, 0),
+        state: state(ID, &member, 1, 0),
     }]);
     refusal(
         &redeem(&node, 1, 15_000).await,
@@ -145,7 +145,7 @@ async fn what_the_hub_cannot_give_or_does_not_answer_is_refused_in_words() {
 #[tokio::test]
 async fn a_member_unknown_here_is_looked_up_at_the_hub() {
     let node = Node::start().await;
-    let mut found = state(ID, &stranger(1_000), 0);
+    let mut found = state(ID, &stranger(1_000), 1, 0);
     found.member.identifiers = vec![crate::common::card_hash("79927398713")];
     node.set_hub(vec![Reply::Found(Some(found)), Reply::Found(None)]);
     let body = json!({ "kind": "card", "value": "79927398713" });

@@ -75,7 +75,7 @@ async fn own_operations_lie_over_whatever_state_the_hub_sends() {
 
     // In between: the first is included, the second is not.
     let one = hub_state(&node, stranger(4_000), 1);
-    node.hear(News::Member(state(ID, &one, 1))).await;
+    node.hear(News::Member(state(ID, &one, 3, 1))).await;
     assert_eq!(node.balance(&id).await, 5_000);
     sell(&node, 3, 10_000).await;
     node.hear(News::Feed(batch(
@@ -89,7 +89,9 @@ async fn own_operations_lie_over_whatever_state_the_hub_sends() {
     assert_eq!(node.balance(&id).await, 5_500);
 
     // An answer that the feed has overtaken changes nothing.
-    let overtaken = node.app.hear(News::Member(state(ID, &stranger(4_000), 0)));
+    let overtaken = node
+        .app
+        .hear(News::Member(state(ID, &stranger(4_000), 4, 0)));
     assert_eq!(overtaken.await, Err(AppError::OutOfOrder));
     // All of them.
     let all = hub_state(&node, stranger(4_000), 3);
@@ -308,9 +310,7 @@ async fn the_log_of_a_former_incarnation_goes_in_small_steps() {
         assert_eq!(engine.count(table), Ok(0), "{table:?}");
     }
     // The other store's lot has kept its name, though its log has the same numbers.
-    let key = buyer(1).0.to_be_bytes();
-    let stored = engine.read(Table::Members, &key).unwrap().unwrap();
-    let stored = Member::decode(&stored).unwrap();
+    let stored = node.app.member(buyer(1)).unwrap().member;
     let lots = stored.accounts[&POINTS].lots.keys();
     let makers: BTreeSet<_> = lots
         .map(|lot| (lot.operation.node, lot.operation.incarnation))

@@ -243,6 +243,7 @@ fn replies() -> Vec<Sample> {
         sample(name, without_pages, value)
     };
     let state = || MemberState {
+        position: 4_000,
         applied: AppliedLog {
             incarnation: INCARNATION,
             sequence: 300,
