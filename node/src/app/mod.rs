@@ -4,6 +4,7 @@ mod clock;
 mod core;
 mod error;
 mod figures;
+mod hold;
 mod hub;
 mod keys;
 mod ladder;
@@ -40,6 +41,7 @@ use crate::store::{Engine, StoreError, Table};
 pub use self::core::Written;
 pub use error::AppError;
 pub(crate) use figures::{REFUSALS, SESSIONS, SESSIONS_FAILED, SESSIONS_REFUSED};
+pub use hold::Held;
 pub use hub::{HubLink, LinkError, NoHub};
 pub use message::points;
 pub use outgoing::Outgoing;
@@ -88,6 +90,7 @@ struct Inner {
     hub: RwLock<Arc<dyn HubLink>>,
     clock: fn() -> u64,
     observed: Observed,
+    gate: hold::Gate,
 }
 
 impl App {
@@ -115,6 +118,7 @@ impl App {
             hub: RwLock::new(Arc::new(NoHub)),
             clock,
             observed: Observed::new(clock()),
+            gate: hold::Gate::default(),
         })))
     }
 

@@ -36,7 +36,7 @@ impl Core {
                 verdicts,
             } => self.durable(incarnation, tip, &verdicts, at_ms),
             News::Recall { member, allowances } => self.recall(member, &allowances, at_ms),
-            News::Renew(renewal) => self.renew(&renewal, at_ms),
+            News::Renew { renewal, known } => self.renew(&renewal, known, at_ms),
             News::SnapshotBegins { positions } => self.snapshot_begins(positions),
             News::SnapshotPages { batches, last } => self.snapshot_pages(batches, last),
             News::Time { hub_ms } => {

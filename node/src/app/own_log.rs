@@ -22,6 +22,8 @@ use super::rows::Rows;
 const PRUNED_MAX: usize = 4_096;
 /// Entries of former incarnations that one tick lets go at most; each may rename its member's lots.
 const SWEPT_MAX: usize = 512;
+/// Entries about no member that the hub may lack when an incarnation ends.
+const MARKS_MAX: usize = 64;
 /// Operations of one member that wait for the hub; a node offline for a month stays far below it.
 pub(super) const PENDING_MAX: usize = 65_536;
 
@@ -105,15 +107,23 @@ impl Core {
 
     /// Goes on under a new incarnation. What the old one wrote is the hub's now, under the names that it gives.
     ///
+    /// `OutOfOrder` when tills wrote what is not `known` there: it would be lost.
+    ///
     /// The old log may be a month long, so it is not let go of here: see [`Self::sweep`].
-    pub(super) fn renew(&mut self, renewal: &Renewal, at_ms: u64) -> Result<(), AppError> {
+    pub(super) fn renew(
+        &mut self,
+        renewal: &Renewal,
+        known: Tip,
+        at_ms: u64,
+    ) -> Result<(), AppError> {
         let old = self.identity.incarnation;
-        if renewal.next <= old {
+        if renewal.next <= old || self.is_outrun(known)? {
             return Err(AppError::OutOfOrder);
         }
         if let Some(adoption) = renewal.adopted {
             let mut adoptions = self.adoptions()?;
             adoptions.0.push((old, adoption));
+            self.rename_holds(&Adoptions(vec![(old, adoption)]))?;
             self.rows
                 .put(Table::Meta, keys::ADOPTIONS.to_vec(), &adoptions);
         }
@@ -143,6 +153,26 @@ impl Core {
             "a new incarnation begins"
         );
         Ok(())
+    }
+
+    /// Whether the log says more of members than up to `known`. Marks of the clock may go with the log that they are of.
+    fn is_outrun(&self, known: Tip) -> Result<bool, AppError> {
+        let incarnation = self.identity.incarnation;
+        let start = keys::log(incarnation, known.sequence.saturating_add(1));
+        let end = keys::log(incarnation, u64::MAX);
+        let rest = self
+            .rows
+            .scan(Table::Log, &start, Some(&end), MARKS_MAX.saturating_add(1))?;
+        if rest.len() > MARKS_MAX {
+            return Ok(true);
+        }
+        for (_, bytes) in rest {
+            let entry: LogEntry = decode(&bytes)?;
+            if entry.body()?.member().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lets go of some of what former incarnations left here: it is the hub's now.

@@ -47,6 +47,7 @@ impl App {
             | Action::Consent { .. }
             | Action::Profile { .. } => action,
         };
+        let _passing = self.0.gate.read().await;
         let outcome = self.submit(Request::Till(call, Box::new(action))).await?;
         Ok(outcome.expect("the writer answers every till's request with an outcome"))
     }

@@ -198,7 +198,12 @@ pub enum News {
         allowances: Vec<AllowanceRef>,
     },
     /// Begin a new incarnation.
-    Renew(Renewal),
+    Renew {
+        /// The hub's order.
+        renewal: Renewal,
+        /// Up to where the hub has the present log, under whatever name.
+        known: Tip,
+    },
     /// A snapshot begins; the feed goes on at these positions after it.
     SnapshotBegins {
         /// By partition.

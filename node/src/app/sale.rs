@@ -15,7 +15,9 @@ use super::error::AppError;
 use super::keys;
 use super::ladder::{Bound, Customer};
 use super::message;
-use super::records::{HoldRecord, Outcome, PurchaseId, PurchaseRecord, SaleOutcome, SaleState};
+use super::records::{
+    Adoptions, HoldRecord, Outcome, PurchaseId, PurchaseRecord, SaleOutcome, SaleState,
+};
 use super::request::{Call, HOLDS_MAX, PurchaseRef, Sale};
 use super::rules::InForce;
 
@@ -193,6 +195,8 @@ impl Core {
             SaleState::Held { .. } | SaleState::Lapsed => {
                 let hold = keys::hold(record.purchase.member, id);
                 self.rows.delete(Table::Holds, hold);
+                self.rename_lapsed(&mut record.purchase, &member)?;
+                self.let_go_of_ended(&mut record.purchase, &member);
                 self.sell(id, &mut record, &mut member, at_ms)?;
                 self.rows.put(Table::Purchases, keys::purchase(id), &record);
             }
@@ -211,6 +215,63 @@ impl Core {
             }
         }
         self.sale_outcome(id, record, &member, at_ms)
+    }
+
+    /// Leaves out rights that ended with the incarnation that held them. The goods are gone, so the sale is signed all
+    /// the same; that it stands on less than it takes is what the hub's verdict says.
+    fn let_go_of_ended(&self, purchase: &mut Purchase, member: &Member) {
+        let Some(authority) = &mut purchase.authority else {
+            return;
+        };
+        authority.uses.retain(|used| {
+            member.allowances.get(&used.allowance).is_some_and(|held| {
+                (held.node, held.incarnation) == (self.identity.node, self.identity.incarnation)
+            })
+        });
+    }
+
+    /// Gives takes on lots that are not known by their names any more the hub's: a lapsed sale waits for nobody, so it
+    /// has missed the end of its incarnation.
+    fn rename_lapsed(&self, purchase: &mut Purchase, member: &Member) -> Result<(), AppError> {
+        let Some(redeemed) = &mut purchase.redeemed else {
+            return Ok(());
+        };
+        let Some(account) = member.accounts.get(&redeemed.account) else {
+            return Ok(());
+        };
+        let adoptions = self.adoptions()?;
+        for take in &mut redeemed.takes {
+            let renamed = adoptions.rename_lot(self.identity.node, take.lot);
+            if !account.lots.contains_key(&take.lot) && account.lots.contains_key(&renamed) {
+                take.lot = renamed;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what waiting sales take the names that the hub knows it by.
+    ///
+    /// Done once, as the old incarnation ends: what is held later may name the same places in the hub's history of it.
+    pub(super) fn rename_holds(&mut self, adoptions: &Adoptions) -> Result<(), AppError> {
+        let own = self.identity.node;
+        for (key, bytes) in self.rows.scan(Table::Holds, &[], None, HOLDS_MAX)? {
+            let mut hold: HoldRecord = super::records::decode(&bytes)?;
+            if let Some(taken) = &mut hold.takes {
+                adoptions.rename_takes(own, &mut taken.takes);
+            }
+            let Some(row) = keys::held_purchase(&key).map(keys::purchase) else {
+                continue;
+            };
+            let record: Option<PurchaseRecord> = self.rows.read(Table::Purchases, &row)?;
+            if let Some(mut record) = record
+                && let Some(taken) = &mut record.purchase.redeemed
+            {
+                adoptions.rename_takes(own, &mut taken.takes);
+                self.rows.put(Table::Purchases, row, &record);
+            }
+            self.rows.put(Table::Holds, key, &hold);
+        }
+        Ok(())
     }
 
     fn end_hold(&mut self, id: PurchaseId, record: &mut PurchaseRecord, state: SaleState) {

@@ -27,6 +27,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Refusals that will not pass by waiting a little: dial now and then all the same.
 const REFUSED_WAIT: Duration = Duration::from_secs(5);
 
+/// How often in a row tills may have written more than the hub took over, before they are held back for a session.
+const OUTRUN_MAX: u32 = 3;
+
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
@@ -64,6 +67,8 @@ enum Ended {
     Shutdown,
     /// Something began anew: dial again at once.
     Again,
+    /// The hub ended the log before it had all that tills wrote: dial again and send the rest.
+    Outrun,
 }
 
 /// Keeps the node in touch with the hub at `address` (host and port) until shutdown.
@@ -71,12 +76,34 @@ pub async fn run(app: App, key: SigningKey, address: String, shutdown: Shutdown)
     let link = Arc::new(Link::default());
     app.set_hub(Arc::clone(&link) as Arc<dyn crate::app::HubLink>);
     let mut backoff = Backoff::default();
+    let mut outrun: u32 = 0;
     while !shutdown.is_requested() {
-        let result = connect_and_run(&app, &key, &address, &link, &mut backoff, &shutdown).await;
+        let hold_tills = outrun >= OUTRUN_MAX;
+        let mut dial = Dial {
+            app: &app,
+            key: &key,
+            address: &address,
+            link: &link,
+            backoff: &mut backoff,
+            hold_tills,
+        };
+        let result = dial.run(&shutdown).await;
         link.clear();
         let wait = match result {
             Ok(Ended::Shutdown) => return,
-            Ok(Ended::Again) => Duration::ZERO,
+            Ok(Ended::Again) => {
+                outrun = 0;
+                Duration::ZERO
+            }
+            Ok(Ended::Outrun) if !hold_tills => {
+                outrun = outrun.saturating_add(1);
+                Duration::ZERO
+            }
+            Ok(Ended::Outrun) => {
+                // It takes longer than tills may wait. They work on, and it is tried again when there is less to do.
+                outrun = 0;
+                REFUSED_WAIT
+            }
             Err(SessionError::Refused(refusal)) => {
                 tracing::error!(%refusal, "the hub refuses this node");
                 metrics::counter!(SESSIONS_REFUSED).increment(1);
@@ -98,36 +125,42 @@ pub async fn run(app: App, key: SigningKey, address: String, shutdown: Shutdown)
 }
 
 /// One attempt, on an endpoint of its own: an old socket may hang on an interface that is gone (quinn#2321).
-async fn connect_and_run(
-    app: &App,
-    key: &SigningKey,
-    address: &str,
-    link: &Link,
-    backoff: &mut Backoff,
-    shutdown: &Shutdown,
-) -> Result<Ended, SessionError> {
-    let address = tokio::select! {
-        address = resolve(address) => address?,
-        () = shutdown.requested() => return Ok(Ended::Shutdown),
-    };
-    let bind: SocketAddr = if address.is_ipv4() {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    } else {
-        (Ipv6Addr::UNSPECIFIED, 0).into()
-    };
-    let endpoint = ClientEndpoint::new(bind, key)?;
-    let hub = ExpectedKey::Exact(PeerKey(app.identity().hub.0));
-    let connection = tokio::select! {
-        connection = tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect(address, hub)) => {
-            connection.map_err(|_| SessionError::Timeout)??
-        }
-        () = shutdown.requested() => return Ok(Ended::Shutdown),
-    };
-    let result = session::run(app, &connection, link, backoff, shutdown).await;
-    connection.close(0_u8.into(), b"bye");
-    // Lets the hub hear the goodbye; it would otherwise wait for the idle time-out.
-    let _ = tokio::time::timeout(Duration::from_millis(300), endpoint.endpoint().wait_idle()).await;
-    result
+struct Dial<'a> {
+    app: &'a App,
+    key: &'a SigningKey,
+    address: &'a str,
+    link: &'a Link,
+    backoff: &'a mut Backoff,
+    /// Tills wait while the session ends the log.
+    hold_tills: bool,
+}
+
+impl Dial<'_> {
+    async fn run(&mut self, shutdown: &Shutdown) -> Result<Ended, SessionError> {
+        let address = tokio::select! {
+            address = resolve(self.address) => address?,
+            () = shutdown.requested() => return Ok(Ended::Shutdown),
+        };
+        let bind: SocketAddr = if address.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        let endpoint = ClientEndpoint::new(bind, self.key)?;
+        let hub = ExpectedKey::Exact(PeerKey(self.app.identity().hub.0));
+        let connection = tokio::select! {
+            connection = tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect(address, hub)) => {
+                connection.map_err(|_| SessionError::Timeout)??
+            }
+            () = shutdown.requested() => return Ok(Ended::Shutdown),
+        };
+        let result = session::run(self, &connection, shutdown).await;
+        connection.close(0_u8.into(), b"bye");
+        // Lets the hub hear the goodbye; it would otherwise wait for the idle time-out.
+        let _ =
+            tokio::time::timeout(Duration::from_millis(300), endpoint.endpoint().wait_idle()).await;
+        result
+    }
 }
 
 async fn resolve(address: &str) -> Result<SocketAddr, SessionError> {

@@ -13,37 +13,49 @@ use kopilka_shell::frame_io::{FrameReader, write_frame};
 use kopilka_shell::shutdown::Shutdown;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::link::Link;
-use super::{Ended, SessionError, bootstrap, pushes};
-use crate::app::{App, News, SESSIONS, Written};
+use super::{Dial, Ended, SessionError, bootstrap, pushes};
+use crate::app::{App, AppError, Held, News, SESSIONS, Written};
 
 /// How long a node that goes down waits for what it has sent to become durable at the hub.
 const DRAIN_MS_MAX: u64 = 2_000;
 /// How long a node whose session broke looks for the hub's reason among what has come.
 const LAST_WORD_MAX: Duration = Duration::from_millis(300);
+/// How long tills wait at most while the hub takes over the last of a branch.
+const HELD_MAX: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(
-    app: &App,
+    dial: &mut Dial<'_>,
     connection: &Connection,
-    link: &Link,
-    backoff: &mut Backoff,
     shutdown: &Shutdown,
 ) -> Result<Ended, SessionError> {
+    let (app, link) = (dial.app, dial.link);
     let (send, receive) = connection.open_bi().await?;
+    let holding = match dial.hold_tills {
+        true => Some(Holding::begin(app.hold_tills().await)),
+        false => None,
+    };
     let mut written = app.written();
     written.mark_unchanged();
     let hello = app.hello()?;
+    let known = Known {
+        greeted: Some(hello.tip),
+        durable: None,
+        branch: None,
+    };
     let needs_snapshot = hello.seen.feed.is_empty();
     let mut session = Session {
         app,
         connection,
         link,
-        backoff,
+        backoff: dial.backoff,
         send,
         dialer: Dialer::new(hello, now_ms()),
         base: None,
+        known,
+        holding,
         joined: false,
         snapshot_at: needs_snapshot.then(Vec::new),
         stored: Arc::new(Notify::new()),
@@ -67,6 +79,45 @@ async fn until(moment_ms: Option<u64>) {
     }
 }
 
+/// What of the own log the hub has for certain, by how it came to know of it.
+struct Known {
+    /// It was greeted with this tip, and has not said yet how it stands.
+    greeted: Option<Tip>,
+    /// Its history of the log is this one up to here.
+    durable: Option<Tip>,
+    /// All of the branch up to here was sent.
+    branch: Option<Tip>,
+}
+
+impl Known {
+    /// Up to where it has the log when it orders this.
+    fn by(&self, renewal: &Renewal) -> Option<Tip> {
+        match renewal.adopted {
+            Some(_) => self.branch,
+            None => self.greeted.or(self.durable),
+        }
+    }
+}
+
+/// Tills are held back, for a limited time.
+struct Holding(AbortHandle);
+
+impl Holding {
+    fn begin(held: Held) -> Self {
+        let limited = tokio::spawn(async move {
+            let _held = held;
+            tokio::time::sleep(HELD_MAX).await;
+        });
+        Self(limited.abort_handle())
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 struct Session<'a> {
     app: &'a App,
     connection: &'a Connection,
@@ -76,6 +127,9 @@ struct Session<'a> {
     dialer: Dialer,
     /// Where the log stood after the last run that was sent, or is durable.
     base: Option<Tip>,
+    known: Known,
+    /// Tills wait for this session to end the log.
+    holding: Option<Holding>,
     /// The hub's history of the own log is this one: what it says and pushes holds.
     joined: bool,
     /// Where the feed goes on after a snapshot; none when the node has one.
@@ -201,6 +255,7 @@ impl Session<'_> {
         tip: Tip,
         verdicts: Vec<VerdictNote>,
     ) -> Result<(), SessionError> {
+        self.known.greeted = None;
         let own = self.app.own_tip(tip.sequence)?;
         if own.is_some_and(|own| own != tip) {
             // A restored node that has sold since. Nothing that the hub says of this log is about these operations, so
@@ -208,6 +263,7 @@ impl Session<'_> {
             self.base = own;
             return Ok(());
         }
+        self.known.durable = Some(tip);
         if !self.joined {
             self.join();
         }
@@ -225,6 +281,7 @@ impl Session<'_> {
     /// Lets tills ask the hub, and listens to what it pushes.
     fn join(&mut self) {
         self.joined = true;
+        self.holding = None;
         self.link.set(self.connection.clone());
         metrics::counter!(SESSIONS).increment(1);
         let identity = self.app.identity();
@@ -255,6 +312,7 @@ impl Session<'_> {
         if base.sequence < pruned.sequence {
             return Err(SessionError::Pruned);
         }
+        self.known.greeted = None;
         let outgoing = self.app.segment_after(base)?;
         let tip = self.app.written().borrow().tip.sequence;
         let last = outgoing
@@ -262,6 +320,9 @@ impl Session<'_> {
             .is_none_or(|outgoing| outgoing.tip.sequence >= tip);
         if let Some(outgoing) = &outgoing {
             self.base = Some(outgoing.tip);
+            if matches!(wanted, Wanted::Branch(_)) {
+                self.known.branch = last.then_some(outgoing.tip);
+            }
         }
         self.dialer.handle_loaded(
             outgoing.map(|outgoing| (outgoing.segment, outgoing.keys)),
@@ -271,11 +332,28 @@ impl Session<'_> {
     }
 
     async fn renew(&mut self, renewal: Renewal) -> Result<Ended, SessionError> {
-        tracing::warn!(
-            next = renewal.next.0,
-            "the hub has another history of this log: a new incarnation begins"
-        );
-        self.app.hear(News::Renew(renewal)).await?;
-        Ok(Ended::Again)
+        let next = renewal.next.0;
+        let Some(known) = self.known.by(&renewal) else {
+            tracing::info!(
+                next,
+                "the hub ends this log without all of it: a branch follows"
+            );
+            return Ok(Ended::Outrun);
+        };
+        match self.app.hear(News::Renew { renewal, known }).await {
+            Ok(()) => {
+                tracing::warn!(next, "the hub has another history of this log");
+                Ok(Ended::Again)
+            }
+            // Tills went on meanwhile. The hub must have that too before the log may go.
+            Err(AppError::OutOfOrder) => {
+                tracing::info!(
+                    next,
+                    "the log has outrun its end: the rest of the branch follows"
+                );
+                Ok(Ended::Outrun)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod figures;
 mod identifiers;
 mod members;
 mod redemption;
+mod renewals;
 mod replica;
 mod sales;
 mod sessions;
