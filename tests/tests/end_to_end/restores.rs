@@ -1,6 +1,7 @@
 //! Nodes that come back from an old backup.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -67,6 +68,58 @@ async fn a_longer_second_history_is_settled_and_shown() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_shorter_second_history_is_settled_and_shown() -> anyhow::Result<()> {
     diverged(Engine::Sled, 3).await
+}
+
+#[tokio::test]
+async fn tills_that_sell_all_through_a_restore_lose_nothing() -> anyhow::Result<()> {
+    Scene::run(Duration::from_secs(90), async |scene| {
+        let plan = ChainPlan::small(&[Engine::Redb, Engine::Redb]);
+        let mut chain = Chain::start(scene, plan).await?;
+        let backup = scene.folder().join("backup");
+        let load = Load::of(chain.nodes[0].till(), 3).await?;
+        let till = chain.nodes[0].till().clone();
+        let mut sold = load.sell(&till, 0..6, 2).await?;
+        chain.nodes[0].level(BOUND).await?;
+        chain.nodes[0].stop().await?;
+        copy(&chain.nodes[0].data_dir, &backup).await?;
+        chain.nodes[0].start().await?;
+        sold.extend(load.sell(&till, 6..11, 1).await?);
+        chain.nodes[0].level(BOUND).await?;
+        chain.nodes[0].stop().await?;
+        copy(&backup, &chain.nodes[0].data_dir).await?;
+
+        let renewed = AtomicBool::new(false);
+        let selling = async {
+            let mut during = Vec::new();
+            let mut next = 100;
+            // One round more under the new incarnation.
+            let mut is_last = false;
+            while !is_last {
+                is_last = renewed.load(Ordering::Acquire);
+                during.extend(load.sell(&till, next..next + 20, 2).await?);
+                next += 20;
+            }
+            anyhow::Ok(during)
+        };
+        let node = &mut chain.nodes[0];
+        let restoring = async {
+            node.start().await?;
+            let is_next = |status: &Value| status["incarnation"].as_u64() > Some(1);
+            node.synced("under another incarnation", BOUND, is_next)
+                .await?;
+            renewed.store(true, Ordering::Release);
+            anyhow::Ok(())
+        };
+        let (during, ()) = tokio::try_join!(selling, restoring)?;
+        load::check_node(&till, &during).await?;
+        sold.extend(during);
+        load::check_chain(&chain, &load, &sold, BOUND).await?;
+        let forks = chain.cases().await?;
+        ensure!(forks.iter().all(|case| case["kind"] == "fork"), "{forks:?}");
+        ensure!(forks.len() <= 1, "one fork, one case: {forks:?}");
+        Ok(())
+    })
+    .await
 }
 
 /// Five sales reach the hub and are gone from the node with the restore; then others are made offline.
