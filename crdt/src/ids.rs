@@ -68,6 +68,10 @@ number_id!(
     /// An account kind of the programme (points, cashback, stamps …).
     AccountId, u16, "a", "account"
 );
+number_id!(
+    /// A promotion of the programme.
+    PromotionId, u32, "x", "promotion"
+);
 
 impl NodeId {
     /// The hub, where it makes operations of its own.

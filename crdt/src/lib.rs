@@ -5,6 +5,7 @@
 //! moves forward, so the order of arrival does not matter and a second arrival is recognised by its identifier.
 
 pub mod allowance;
+pub mod calendar;
 pub mod card;
 pub mod clock;
 pub mod directory;

@@ -1,12 +1,16 @@
 //! Operations: the closed set of facts that nodes and the hub sign. Never changed, never dropped.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::{AllowanceRef, AllowanceUse, Rung};
 use crate::card::{Card, CardState};
 use crate::clock::Day;
 use crate::identifier::{CardTag, IdentifierHash, IdentifierKind};
-use crate::ids::{AccountId, CashierId, Incarnation, MemberId, OperationId, PartnerId, TillId};
+use crate::ids::{
+    AccountId, CashierId, Incarnation, MemberId, OperationId, PartnerId, PromotionId, TillId,
+};
 use crate::ledger::{Cause, Take};
 use crate::money::{Milli, Minor};
 use crate::sealed::Sealed;
@@ -207,8 +211,21 @@ pub struct Purchase {
     pub earned: Vec<Credit>,
     /// What counts towards tiers.
     pub counted: Minor,
+    /// What promotions had to do with it; none when none gave anything.
+    pub promoted: Option<Promoted>,
     /// The partner that owes for the points earned.
     pub partner: PartnerId,
+}
+
+/// What promotions had to do with a purchase: enough to price it again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Promoted {
+    /// Those that gave something, in order of their numbers.
+    pub promotions: Vec<PromotionId>,
+    /// What else the till knew of a line's goods, such as `brand`, by 0-based index.
+    pub attributes: BTreeMap<u16, BTreeMap<String, String>>,
+    /// What of a line's discount the till itself took off, by 0-based index; the rest is the promotions'.
+    pub till_discounts: BTreeMap<u16, Minor>,
 }
 
 /// What a redemption stood on.

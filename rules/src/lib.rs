@@ -8,6 +8,7 @@ pub mod moment;
 pub mod placement;
 pub mod pricing;
 pub mod programme;
+pub mod promotion;
 pub mod redemption;
 pub mod reversal;
 pub mod validation;

@@ -7,6 +7,7 @@ use kopilka_crdt::operation::Credit;
 use kopilka_crdt::rulebook::model::{GroupRules, TierRules};
 use kopilka_crdt::rulebook::{Publication, PublicationError, RuleBook};
 
+use crate::promotion::Promotions;
 use crate::validation::{self, Problem};
 
 /// Why a publication cannot be decided with.
@@ -26,12 +27,15 @@ pub struct Programme {
     id: ProgrammeId,
     number: u32,
     rules: RuleBook,
+    promotions: Promotions,
 }
 
 /// What groups without rules of their own may do.
-const OPEN_GROUP: GroupRules = GroupRules {
+static OPEN_GROUP: GroupRules = GroupRules {
+    parent: None,
     earns: true,
     redeems: true,
+    discounts: true,
 };
 
 impl Programme {
@@ -45,6 +49,7 @@ impl Programme {
         Ok(Self {
             id: publication.programme,
             number: publication.number,
+            promotions: Promotions::new(&rules),
             rules,
         })
     }
@@ -81,8 +86,13 @@ impl Programme {
     }
 
     /// What goods of a group may do.
-    pub fn group(&self, code: &str) -> GroupRules {
-        self.rules.groups.get(code).copied().unwrap_or(OPEN_GROUP)
+    pub fn group(&self, code: &str) -> &GroupRules {
+        self.rules.groups.get(code).unwrap_or(&OPEN_GROUP)
+    }
+
+    /// The promotions that run, in order and by what they need.
+    pub(crate) fn promotions(&self) -> &Promotions {
+        &self.promotions
     }
 
     /// A credit on `today` with the account's activation and expiry.

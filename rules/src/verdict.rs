@@ -3,15 +3,20 @@
 //! No verdict undoes what a store has given: goods are gone, so a doubtful operation is counted and named. Only the
 //! second posting of one receipt, and what cannot be computed at all, is kept without being counted.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::ids::{Incarnation, OperationId};
 use kopilka_crdt::ledger::{Account, apply};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{AccountTakes, Authority, Body, Purchase, Reversal, Verdict};
+use kopilka_crdt::operation::{
+    AccountTakes, Authority, Body, Purchase, PurchaseLine, Reversal, Verdict,
+};
 
-use crate::pricing::{ReceiptLine, Wish, price};
+use crate::pricing::{ReceiptLine, Wish, price_again};
 use crate::programme::Programme;
+use crate::promotion::{Occasion, Shopper};
 
 /// What a suspicion is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -325,17 +330,7 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
         found.add(Verdict::Mispriced, Suspicion::Mispriced, reason);
         return;
     };
-    let receipt: Vec<ReceiptLine> = purchase
-        .lines
-        .iter()
-        .map(|line| ReceiptLine {
-            sku: line.sku.clone(),
-            group: line.group.clone(),
-            quantity: line.quantity,
-            unit_price: line.unit_price,
-            discount: line.discount,
-        })
-        .collect();
+    let receipt = rung_up(purchase);
     let redeemed = purchase
         .redeemed
         .iter()
@@ -363,7 +358,21 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
             Day(context.day.0.saturating_sub(1)),
             context.day.plus(1),
         ] {
-            match price(programme, tier, Minor(redeemed), &receipt, wish, day) {
+            let shopper = Shopper {
+                tier: tier.code.clone(),
+                balances: BTreeMap::from([(programme.rules().redemption.account, Minor(redeemed))]),
+                ..Shopper::default()
+            };
+            let promoted = purchase.promoted.as_ref();
+            let given = promoted.map_or(&[][..], |promoted| &promoted.promotions);
+            match price_again(
+                programme,
+                &shopper,
+                &Occasion::at(day),
+                given,
+                &receipt,
+                wish,
+            ) {
                 Ok(quote) => {
                     let counted = quote.to_pay == purchase.counted;
                     if quote.lines == purchase.lines && quote.earned == purchase.earned && counted {
@@ -375,4 +384,30 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
         }
     }
     found.add(Verdict::Mispriced, Suspicion::Mispriced, reason);
+}
+
+/// The lines as the till rang them up, before any promotion.
+fn rung_up(purchase: &Purchase) -> Vec<ReceiptLine> {
+    let lines = (0..).zip(&purchase.lines);
+    let known = |index: u16, line: &PurchaseLine| match &purchase.promoted {
+        Some(promoted) => {
+            let attributes = promoted.attributes.get(&index).cloned();
+            let discount = promoted.till_discounts.get(&index).copied();
+            (discount.unwrap_or_default(), attributes.unwrap_or_default())
+        }
+        None => (line.discount, BTreeMap::new()),
+    };
+    lines
+        .map(|(index, line)| {
+            let (discount, attributes) = known(index, line);
+            ReceiptLine {
+                sku: line.sku.clone(),
+                group: line.group.clone(),
+                quantity: line.quantity,
+                unit_price: line.unit_price,
+                discount,
+                attributes,
+            }
+        })
+        .collect()
 }

@@ -18,7 +18,7 @@ pub enum PublicationError {
     #[error("the publication is not a rule book: {0}")]
     Malformed(String),
     /// A schema that this program does not know.
-    #[error("the rule book has schema {0}; this program runs schema 1")]
+    #[error("the rule book has schema {0}; this program runs schemas 1 and 2")]
     Schema(u16),
 }
 
@@ -59,10 +59,14 @@ impl Publication {
         }
         let malformed = |error: serde_json::Error| PublicationError::Malformed(error.to_string());
         let Schema { schema } = serde_json::from_str(&self.rules).map_err(malformed)?;
-        if schema != RULE_BOOK_SCHEMA {
+        if !(1..=RULE_BOOK_SCHEMA).contains(&schema) {
             return Err(PublicationError::Schema(schema));
         }
-        serde_json::from_str(&self.rules).map_err(malformed)
+        let rules: RuleBook = serde_json::from_str(&self.rules).map_err(malformed)?;
+        Ok(RuleBook {
+            schema: RULE_BOOK_SCHEMA,
+            ..rules
+        })
     }
 
     /// BLAKE3 over everything that is signed.
@@ -93,7 +97,7 @@ mod tests {
         };
         assert_ne!(later.hash(), publication.hash());
         let newer = Publication {
-            rules: publication.rules.replace("\"schema\":1", "\"schema\":9"),
+            rules: publication.rules.replace("\"schema\":2", "\"schema\":9"),
             ..publication
         };
         assert_eq!(newer.rule_book(), Err(PublicationError::Schema(9)));

@@ -387,6 +387,7 @@ fn purchase(writer: &Writer, day: Day, spent: Minor, earned: Minor) -> Purchase 
         }),
         redeemed,
         earned: vec![credit(1, earned.0, day), credit(2, 1, day)],
+        promoted: None,
         counted: Minor(500),
         partner: PartnerId(2),
     }

@@ -297,6 +297,7 @@ fn purchase() -> Body {
         earned: vec![credit(1, 680, Some(Day(21_082)))],
         counted: Minor(26_050),
         partner: PartnerId(3),
+        promoted: None,
     })
 }
 
@@ -321,6 +322,7 @@ fn bare_purchase() -> Body {
         earned: Vec::new(),
         counted: Minor(-1),
         partner: PartnerId(0),
+        promoted: None,
     })
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::access::Caller;
 use super::{Answer, ApiState, Created, Id, created};
-use crate::app::rulebook::{draft, publish};
+use crate::app::rulebook::{draft, publish, value_of};
 use crate::view::ListView;
 use crate::view::rules::{PublicationView, RuleBookView, RuleChangeView, RuleDiffView};
 
@@ -104,7 +104,7 @@ pub async fn publication(
 ) -> Answer<serde_json::Value> {
     let (Id(programme), number) = path;
     let rules = publish::rules(&state.hub, programme, number).await?;
-    Ok(ApiJson(publish::value_of(&rules)))
+    Ok(ApiJson(value_of(&rules)))
 }
 
 /// What changed between two publications

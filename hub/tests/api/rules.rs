@@ -198,3 +198,43 @@ async fn edits_at_once_all_arrive() {
         .collect();
     assert_eq!(rates, [200, 201, 202]);
 }
+
+#[tokio::test]
+async fn promotions_are_published_when_tills_can_run_them() {
+    let (house, owner) = House::furnished().await;
+    let promotion = |when: Value, permille: u32| {
+        json!({ "name": { "ru": "Акция", "en": "Promotion" }, "stage": "receipt", "when": when,
+            "effects": [{ "kind": "discount", "off": { "by": "percent", "permille": permille } }] })
+    };
+    let tuesdays = json!({ "kind": "weekdays", "of": ["tuesday"] });
+    let edit = |value: Value| json!({ "patch": [{ "op": "add", "path": "/promotions/7", "value": value }], "note": "a reason" });
+    let publish = json!({ "note": "tuesdays" });
+    for (value, place) in [
+        (
+            promotion(tuesdays.clone(), 1_001),
+            "/promotions/7/effects/0/off",
+        ),
+        (
+            promotion(json!({ "kind": "tiers", "of": ["none"] }), 100),
+            "/promotions/7/when/of",
+        ),
+        (
+            promotion(json!({ "kind": "tags", "of": ["vip"] }), 100),
+            "/promotions/7/when",
+        ),
+    ] {
+        let (status, draft) = house.call(&owner, "PATCH", BOOK, Some(edit(value))).await;
+        assert_eq!(status, StatusCode::OK, "{draft}");
+        assert_eq!(draft["problems"][0]["path"], place, "{draft}");
+        let (status, _) = house
+            .call(&owner, "POST", PUBLICATIONS, Some(publish.clone()))
+            .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let (_, draft) = house
+        .call(&owner, "PATCH", BOOK, Some(edit(promotion(tuesdays, 100))))
+        .await;
+    assert_eq!(draft["problems"], json!([]), "{draft}");
+    let made = house.made(&owner, PUBLICATIONS, publish).await;
+    assert_eq!(made["number"], 2);
+}

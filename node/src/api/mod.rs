@@ -6,6 +6,7 @@ mod health;
 mod history;
 mod json;
 mod members;
+mod promotions;
 mod purchases;
 mod questionnaire;
 mod returns;

@@ -1,11 +1,15 @@
 //! Quotes and sales.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kopilka_crdt::allowance::Rung;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{PurchaseLine, RECEIPT_LINES_MAX, Tender, TenderKind};
+use kopilka_crdt::operation::{
+    CODE_BYTES_MAX, PurchaseLine, RECEIPT_LINES_MAX, Tender, TenderKind,
+};
 use kopilka_rules::pricing::{ReceiptLine, Wish};
 use kopilka_rules::redemption::HubAnswer;
 use kopilka_shell::problem::{ApiJson, ApiPath, Problem};
@@ -13,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::{
-    Action, App, AppError, Outcome, PurchaseId, PurchaseRef, Sale, SaleOutcome, SaleState,
+    Action, App, AppError, Basket, Outcome, PurchaseId, PurchaseRef, Sale, SaleOutcome, SaleState,
     TENDERS_MAX,
 };
 
@@ -21,7 +25,11 @@ use super::json::{
     BalanceJson, ReceiptBody, ReceiptJson, TextJson, balances, card_text, id, invalid, parse_card,
     quantity, time_text,
 };
+use super::promotions::{self, GiftGoodsJson, MessageJson, PromotionJson};
 use super::till::{Till, Write, signed};
+
+/// Promo codes on one receipt.
+const PROMO_CODES_MAX: usize = 16;
 
 /// A line as rung up.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -39,6 +47,9 @@ pub(super) struct LineBody {
     unit_price: i64,
     /// What the till took off the line, minor units.
     discount: Option<i64>,
+    /// What else is known of the goods, such as `brand`: promotions may ask for it. At most 16.
+    #[serde(default)]
+    attributes: BTreeMap<String, String>,
 }
 
 /// A receipt to price.
@@ -51,6 +62,12 @@ pub(super) struct QuoteBody {
     card: Option<String>,
     /// 1 to 1,000 lines.
     lines: Vec<LineBody>,
+    /// How it will be paid, as far as that is known: some promotions ask for it.
+    #[serde(default)]
+    tenders: Vec<TenderBody>,
+    /// Promo codes entered.
+    #[serde(default)]
+    promo_codes: Vec<String>,
     /// Points to redeem, minor units.
     redeem: Option<i64>,
     /// Redeem as much as may be.
@@ -75,6 +92,9 @@ pub(super) struct PurchaseBody {
     /// How it is paid, points apart.
     #[serde(default)]
     tenders: Vec<TenderBody>,
+    /// Promo codes entered.
+    #[serde(default)]
+    promo_codes: Vec<String>,
     /// Points to redeem, minor units.
     redeem: Option<i64>,
     /// Redeem as much as may be.
@@ -148,6 +168,12 @@ pub(super) struct QuoteJson {
     to_pay: i64,
     /// Points earned.
     earned: i64,
+    /// The promotions that gave something, and those that almost did with the reason.
+    promotions: Vec<PromotionJson>,
+    /// Goods to hand out at no charge, on top of those bought.
+    gifts: Vec<GiftGoodsJson>,
+    /// Texts of promotions, for the cashier or the receipt.
+    messages: Vec<MessageJson>,
 }
 
 /// A sale at this node.
@@ -174,6 +200,9 @@ pub(super) struct PurchaseJson {
     publication: u32,
     /// The lines with their shares.
     lines: Vec<LineJson>,
+    /// The promotions that gave something.
+    #[schema(example = json!(["x12"]))]
+    promotions: Vec<String>,
     /// Before points.
     total: i64,
     /// Points redeemed.
@@ -205,18 +234,27 @@ pub(super) async fn quote(
         .as_deref()
         .map(|text| parse_card("card", text))
         .transpose()?;
-    let wish = wish(body.redeem, body.redeem_most)?;
-    let lines = receipt_lines(body.lines)?;
+    let basket = Basket {
+        card,
+        lines: receipt_lines(body.lines)?,
+        tenders: tenders(&body.tenders)?,
+        codes: promo_codes(body.promo_codes)?,
+        wish: wish(body.redeem, body.redeem_most)?,
+    };
     app.check_card(member, card)?;
-    let quote = app.quote(member, &lines, wish)?;
+    let quote = app.quote(member, &basket)?;
+    let rules = app.rules()?;
     Ok(ApiJson(QuoteJson {
-        publication: app.rules()?.programme.number(),
+        publication: rules.programme.number(),
         total: quote.total.0,
         redeemable: quote.redeemable.0,
         redeemable_now: quote.redeemable_now.0,
         redeemed: quote.redeemed.0,
         to_pay: quote.to_pay.0,
         earned: quote.earned_sum().0,
+        promotions: promotions::explained(rules.programme.rules(), &quote),
+        gifts: promotions::gifts(&quote),
+        messages: promotions::messages(&quote),
         lines: line_json(&quote.lines, &[])?,
     }))
 }
@@ -230,25 +268,19 @@ pub(super) async fn authorise(
     request: Write<PurchaseBody>,
 ) -> Result<Response, Problem> {
     let Write { call, body } = request;
-    if body.tenders.len() > TENDERS_MAX || body.tenders.iter().any(|tender| tender.amount < 0) {
-        return Err(invalid("tenders", "are at most 16, none below 0"));
-    }
-    let tender = |tender: &TenderBody| Tender {
-        kind: tender.kind,
-        amount: Minor(tender.amount),
-    };
+    let card = body.card.as_deref();
     let sale = Sale {
         member: id("member_id", &body.member_id)?,
-        card: body
-            .card
-            .as_deref()
-            .map(|text| parse_card("card", text))
-            .transpose()?,
         receipt: body.receipt.key(&app, call.till)?,
-        wish: wish(body.redeem, body.redeem_most)?,
-        tenders: body.tenders.iter().map(tender).collect(),
+        basket: Basket {
+            card: card.map(|text| parse_card("card", text)).transpose()?,
+            lines: receipt_lines(body.lines)?,
+            tenders: tenders(&body.tenders)?,
+            codes: promo_codes(body.promo_codes)?,
+            wish: wish(body.redeem, body.redeem_most)?,
+        },
+        online: false,
         confirm: body.confirm,
-        lines: receipt_lines(body.lines)?,
     };
     let action = Action::Authorise(sale, HubAnswer::Unreachable);
     let outcome = app.write(call, action).await?;
@@ -311,6 +343,28 @@ fn wish(redeem: Option<i64>, most: Option<bool>) -> Result<Wish, Problem> {
     }
 }
 
+fn tenders(tenders: &[TenderBody]) -> Result<Vec<Tender>, Problem> {
+    if tenders.len() > TENDERS_MAX || tenders.iter().any(|tender| tender.amount < 0) {
+        return Err(invalid("tenders", "are at most 16, none below 0"));
+    }
+    let tender = |tender: &TenderBody| Tender {
+        kind: tender.kind,
+        amount: Minor(tender.amount),
+    };
+    Ok(tenders.iter().map(tender).collect())
+}
+
+fn promo_codes(codes: Vec<String>) -> Result<Vec<String>, Problem> {
+    let fits = |code: &String| (1..=CODE_BYTES_MAX).contains(&code.len());
+    if codes.len() > PROMO_CODES_MAX || !codes.iter().all(fits) {
+        return Err(invalid(
+            "promo_codes",
+            "are at most 16, each of 1 to 64 bytes",
+        ));
+    }
+    Ok(codes)
+}
+
 fn receipt_lines(lines: Vec<LineBody>) -> Result<Vec<ReceiptLine>, Problem> {
     if lines.len() > RECEIPT_LINES_MAX {
         return Err(invalid("lines", "are at most 1,000"));
@@ -323,6 +377,7 @@ fn receipt_lines(lines: Vec<LineBody>) -> Result<Vec<ReceiptLine>, Problem> {
             group: line.group.unwrap_or_default(),
             unit_price: Minor(line.unit_price),
             discount: Minor(line.discount.unwrap_or_default()),
+            attributes: line.attributes,
         });
     }
     Ok(receipt)
@@ -379,6 +434,12 @@ fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> 
         card: purchase.card.map(card_text),
         receipt: purchase.receipt.into(),
         publication: purchase.publication,
+        promotions: purchase
+            .promoted
+            .iter()
+            .flat_map(|promoted| &promoted.promotions)
+            .map(ToString::to_string)
+            .collect(),
         total: total.0,
         redeemed: total.0 - to_pay.0,
         to_pay: to_pay.0,

@@ -11,7 +11,8 @@ use kopilka_crdt::member::Member;
 use kopilka_crdt::money::{AmountError, Minor};
 use kopilka_crdt::operation::AccountTakes;
 use kopilka_rules::Moment;
-use kopilka_rules::pricing::{self, PricingError, Quote, ReceiptLine, Wish};
+use kopilka_rules::pricing::{self, PricingError, Quote};
+use kopilka_rules::promotion::{Occasion, Shopper};
 use kopilka_rules::redemption::{self, Asking, Authorised, HubAnswer, Refused};
 
 use crate::identity::Identity;
@@ -20,9 +21,9 @@ use crate::store::Table;
 use super::error::AppError;
 use super::keys;
 use super::records::{Balance, HoldRecord, decode};
-use super::request::HOLDS_MAX;
+use super::request::{Basket, HOLDS_MAX};
 use super::rows::Rows;
-use super::rules::Rules;
+use super::rules::{Directory, Rules};
 
 /// What a member's waiting sales bind.
 #[derive(Debug, Default)]
@@ -100,10 +101,40 @@ pub(super) struct Customer<'a> {
 }
 
 impl Customer<'_> {
-    pub(super) fn price(&self, lines: &[ReceiptLine], wish: Wish) -> Result<Quote, PricingError> {
+    /// Prices a basket in this store; `online`: the hub answers.
+    pub(super) fn price(
+        &self,
+        id: MemberId,
+        basket: &Basket,
+        store: &Directory,
+        online: bool,
+    ) -> Result<Quote, PricingError> {
         let spent = self.bound.spent(self.member)?;
         let today = self.moment.today();
-        pricing::quote(&self.rules.programme, &spent, lines, wish, today)
+        let mut shopper =
+            Shopper::of(&self.rules.programme, &spent, today)?.since(&spent, self.moment);
+        let card = basket.card.and_then(|tag| self.member.cards.get(&tag));
+        shopper.member = Some(id);
+        shopper.card_kind = card.map(|card| card.kind);
+        let (store_day, minute) = store.wall_clock(self.moment.now_ms);
+        let occasion = Occasion {
+            store_day,
+            minute,
+            store: store.store.store,
+            store_groups: store.store.groups.clone(),
+            partner: store.store.partner,
+            tenders: basket.tenders.iter().map(|tender| tender.kind).collect(),
+            codes: basket.codes.clone(),
+            online,
+            ..Occasion::at(today)
+        };
+        pricing::price(
+            &self.rules.programme,
+            &shopper,
+            &occasion,
+            &basket.lines,
+            basket.wish,
+        )
     }
 
     pub(super) fn authorise(

@@ -51,7 +51,7 @@ pub use records::{
     SaleState, SnapshotProgress,
 };
 pub use request::{
-    Action, Call, HOLDS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NewIdentifier, NewMember, News,
+    Action, Basket, Call, HOLDS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NewIdentifier, NewMember, News,
     PurchaseRef, Request, Sale, TENDERS_MAX, WriteOff,
 };
 pub use rules::{Blocks, Directory, InForce, Rules};

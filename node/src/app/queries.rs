@@ -9,7 +9,7 @@ use kopilka_crdt::member::Member;
 use kopilka_crdt::rulebook::model::{Text, TierRules};
 use kopilka_protocol::message::{Reply, Seen, VerdictNote};
 use kopilka_rules::Moment;
-use kopilka_rules::pricing::{Quote, ReceiptLine, Wish};
+use kopilka_rules::pricing::Quote;
 
 use crate::store::{Entry, Table};
 
@@ -17,7 +17,7 @@ use super::error::AppError;
 use super::hub::within;
 use super::ladder::{Bound, MemberNow};
 use super::records::{Balance, HistoryEntry, PurchaseId, PurchaseRecord, SaleOutcome, decode};
-use super::request::{HOLDS_MAX, News, PurchaseRef};
+use super::request::{Basket, HOLDS_MAX, News, PurchaseRef};
 use super::rules::{Directory, Rules};
 use super::{App, keys, message, sale, view};
 
@@ -159,13 +159,10 @@ impl App {
     ///
     /// # Errors
     /// When the member is not known or the receipt cannot be priced.
-    pub fn quote(
-        &self,
-        id: MemberId,
-        lines: &[ReceiptLine],
-        wish: Wish,
-    ) -> Result<Quote, AppError> {
-        Ok(self.member_now(id)?.customer().price(lines, wish)?)
+    pub fn quote(&self, id: MemberId, basket: &Basket) -> Result<Quote, AppError> {
+        let (now, store) = (self.member_now(id)?, self.directory()?);
+        let online = self.hub().is_connected();
+        Ok(now.customer().price(id, basket, &store, online)?)
     }
 
     pub(super) fn member_now(&self, id: MemberId) -> Result<MemberNow, AppError> {

@@ -9,7 +9,7 @@ use kopilka_rules::redemption::HubAnswer;
 use super::error::AppError;
 use super::hub::within;
 use super::records::Outcome;
-use super::request::{Action, Call, News, Request, Sale};
+use super::request::{Action, Basket, Call, News, Request, Sale};
 use super::{App, view};
 
 impl App {
@@ -24,7 +24,8 @@ impl App {
             return Ok(outcome);
         }
         let action = match action {
-            Action::Authorise(sale, HubAnswer::Unreachable) => {
+            Action::Authorise(mut sale, HubAnswer::Unreachable) => {
+                sale.online = self.hub().is_connected();
                 let hub = self.ask_for_sale(&sale).await?;
                 Action::Authorise(sale, hub)
             }
@@ -54,13 +55,16 @@ impl App {
 
     async fn ask_for_sale(&self, sale: &Sale) -> Result<HubAnswer, AppError> {
         let account = self.rules()?.programme.rules().redemption.account;
-        let wanted = match sale.wish {
+        let wanted = match sale.basket.wish {
             Wish::Nothing => Minor::ZERO,
-            Wish::Exactly(amount) => amount.min(
-                self.quote(sale.member, &sale.lines, Wish::Nothing)?
-                    .redeemable,
-            ),
-            Wish::Most => self.quote(sale.member, &sale.lines, Wish::Most)?.redeemed,
+            Wish::Exactly(amount) => {
+                let basket = Basket {
+                    wish: Wish::Nothing,
+                    ..sale.basket.clone()
+                };
+                amount.min(self.quote(sale.member, &basket)?.redeemable)
+            }
+            Wish::Most => self.quote(sale.member, &sale.basket)?.redeemed,
         };
         self.ask(sale.member, account, wanted).await
     }

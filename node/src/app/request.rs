@@ -106,18 +106,29 @@ pub enum Action {
 pub struct Sale {
     /// Who buys.
     pub member: MemberId,
-    /// The card shown, if one was.
-    pub card: Option<CardTag>,
     /// The receipt.
     pub receipt: ReceiptKey,
+    /// What is bought, and what with.
+    pub basket: Basket,
+    /// Whether the hub answered when the sale was asked for: some promotions need it.
+    pub online: bool,
+    /// Whether it is confirmed at once.
+    pub confirm: bool,
+}
+
+/// What a price depends on beside the member, the store and the moment.
+#[derive(Debug, Clone)]
+pub struct Basket {
+    /// The card shown, if one was.
+    pub card: Option<CardTag>,
     /// What is bought.
     pub lines: Vec<ReceiptLine>,
     /// How it is paid, points apart.
     pub tenders: Vec<Tender>,
+    /// Promo codes entered.
+    pub codes: Vec<String>,
     /// The points that the member wants to spend.
     pub wish: Wish,
-    /// Whether it is confirmed at once.
-    pub confirm: bool,
 }
 
 /// Names a purchase.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::identifier::{CardTag, IdentifierHash};
 use kopilka_crdt::ids::{CashierId, TillId};
@@ -38,13 +39,9 @@ impl Rules {
 
     /// A wall time, with the offset of the programme's calendar.
     pub fn moment(&self, now_ms: u64) -> Moment {
-        let offset_seconds = i64::try_from(now_ms)
-            .ok()
-            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-            .map_or(0, |time| self.zone.to_offset(time).seconds());
         Moment {
             now_ms,
-            offset_seconds,
+            offset_seconds: offset_seconds(&self.zone, now_ms),
         }
     }
 
@@ -68,10 +65,28 @@ pub struct Directory {
     pub zone: TimeZone,
 }
 
+fn offset_seconds(zone: &TimeZone, now_ms: u64) -> i32 {
+    i64::try_from(now_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .map_or(0, |time| zone.to_offset(time).seconds())
+}
+
 impl Directory {
     pub(super) fn new(store: StoreDirectory) -> Self {
         let zone = TimeZone::get(&store.time_zone).unwrap_or(TimeZone::UTC);
         Self { store, zone }
+    }
+
+    /// The day and the minute of it on the store's wall clock.
+    pub(super) fn wall_clock(&self, now_ms: u64) -> (Day, u16) {
+        let offset_seconds = offset_seconds(&self.zone, now_ms);
+        let local_ms = i64::try_from(now_ms)
+            .unwrap_or(i64::MAX)
+            .saturating_add(i64::from(offset_seconds) * 1_000);
+        let minute = local_ms.div_euclid(60_000).rem_euclid(24 * 60);
+        let day = Day::from_ms(now_ms, offset_seconds);
+        (day, u16::try_from(minute).expect("a day has 1,440 minutes"))
     }
 
     /// The till that holds a token, when it may work.

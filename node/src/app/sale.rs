@@ -72,7 +72,7 @@ impl Core {
     ) -> Result<Outcome, AppError> {
         let rules = self.rules()?;
         let mut member = self.member(sale.member)?;
-        check_card(&self.in_force, &member, sale.card)?;
+        check_card(&self.in_force, &member, sale.basket.card)?;
         self.check_receipt_is_free(&sale.receipt)?;
         let purchase = self.priced(call, sale, &member, hub, at_ms)?;
         let hold_ms = u64::from(rules.programme.rules().offline.hold_seconds).saturating_mul(1_000);
@@ -113,7 +113,8 @@ impl Core {
             bound: &Bound::read(&self.rows, sale.member)?,
             moment: rules.moment(at_ms),
         };
-        let quote = customer.price(&sale.lines, sale.wish)?;
+        let store = self.directory()?;
+        let quote = customer.price(sale.member, &sale.basket, &store, sale.online)?;
         let granted = if quote.redeemed > Minor::ZERO {
             let account = rules.programme.rules().redemption.account;
             Some(customer.authorise(account, quote.redeemed, hub)?)
@@ -127,15 +128,16 @@ impl Core {
             receipt: sale.receipt,
             cashier: call.cashier,
             member: sale.member,
-            card: sale.card,
+            card: sale.basket.card,
             publication: rules.programme.number(),
+            promoted: quote.promoted(&sale.basket.lines),
             lines: quote.lines,
-            tenders: sale.tenders.clone(),
+            tenders: sale.basket.tenders.clone(),
             redeemed,
             authority,
             earned: quote.earned,
             counted: quote.to_pay,
-            partner: self.directory()?.store.partner,
+            partner: store.store.partner,
         })
     }
 

@@ -9,6 +9,7 @@ mod faults;
 mod figures;
 mod identifiers;
 mod members;
+mod promotions;
 mod redemption;
 mod renewals;
 mod replica;

@@ -86,6 +86,7 @@ pub fn line(group: &str, quantity: &str, unit_price: i64) -> ReceiptLine {
         quantity: Milli::parse(quantity).expect("the test's quantity is a decimal"),
         unit_price: Minor(unit_price),
         discount: Minor::ZERO,
+        attributes: std::collections::BTreeMap::new(),
     }
 }
 
@@ -111,6 +112,7 @@ pub fn sale(quote: &Quote, number: u64, authorised: Option<Authorised>) -> Purch
         earned: quote.earned.clone(),
         counted: quote.to_pay,
         partner: PartnerId(1),
+        promoted: None,
     }
 }
 

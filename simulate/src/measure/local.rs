@@ -13,7 +13,7 @@ use kopilka_crdt::identifier::LookupKey;
 use kopilka_crdt::ids::{CashierId, Incarnation, NodeId, PartnerId, ProgrammeId, StoreId, TillId};
 use kopilka_crdt::operation::ReceiptKey;
 use kopilka_crdt::rulebook::Publication;
-use kopilka_node::app::{Action, App, Call, News, Outcome, PurchaseId, Sale};
+use kopilka_node::app::{Action, App, Basket, Call, News, Outcome, PurchaseId, Sale};
 use kopilka_node::identity::Identity;
 use kopilka_node::store::{self, CACHE_BYTES_DEFAULT, EngineKind};
 use kopilka_protocol::key::PublicKey;
@@ -100,15 +100,19 @@ impl LocalNode {
         let (number, call) = self.call();
         let sale = Sale {
             member: id(drawn(number, self.members)),
-            card: None,
             receipt: ReceiptKey {
                 till: TILL,
                 day: self.today,
                 number,
             },
-            lines: basket(number),
-            tenders: Vec::new(),
-            wish: Wish::Nothing,
+            basket: Basket {
+                card: None,
+                lines: basket(number),
+                tenders: Vec::new(),
+                codes: Vec::new(),
+                wish: Wish::Nothing,
+            },
+            online: false,
             confirm: false,
         };
         let action = Action::Authorise(sale, HubAnswer::Unreachable);

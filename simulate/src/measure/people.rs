@@ -124,6 +124,7 @@ pub fn basket(number: u64) -> Vec<ReceiptLine> {
             quantity: Milli(1_000 * (1 + drawn(seed ^ article, PIECES_MAX))),
             unit_price: Minor(PRICES.0 + varied(article, PRICES.1)),
             discount: Minor::ZERO,
+            attributes: std::collections::BTreeMap::new(),
         }
     };
     (0..LINES).map(line).collect()

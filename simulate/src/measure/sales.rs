@@ -110,6 +110,7 @@ impl<'a> Seller<'a> {
                     .tag(),
             ),
             publication: self.rules.number(),
+            promoted: quote.promoted(&receipt),
             lines: quote.lines,
             tenders: vec![Tender {
                 kind: TenderKind::BankCard,

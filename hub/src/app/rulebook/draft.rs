@@ -2,12 +2,12 @@
 
 use json_patch::Patch;
 use kopilka_crdt::ids::ProgrammeId;
-use kopilka_crdt::rulebook::document::Change;
+use kopilka_crdt::rulebook::document;
 use kopilka_crdt::rulebook::{Document, RuleBook};
-use kopilka_rules::validation::{Problem, problems};
+use kopilka_rules::validation::{Problem, unpublishable};
 use serde_json::{Value, json};
 
-use super::{RuleBookError, parse};
+use super::{RuleBookError, parse, value_of};
 use crate::app::Hub;
 use crate::app::action::{ATTEMPTS_MAX, ActionError, Actor};
 use crate::store::{EntityChange, EntityKind, StoreError};
@@ -56,12 +56,15 @@ pub fn first(
 pub async fn show(hub: &Hub, programme: ProgrammeId) -> Result<Draft, RuleBookError> {
     let stored = load(hub, programme, b"reader").await?;
     let value = stored.document.value()?;
-    let problems = problems(&parse(&value)?);
+    let problems = unpublishable(&parse(&value)?);
     Ok(Draft { value, problems })
 }
 
 /// All changes of the draft, oldest first.
-pub async fn history(hub: &Hub, programme: ProgrammeId) -> Result<Vec<Change>, RuleBookError> {
+pub async fn history(
+    hub: &Hub,
+    programme: ProgrammeId,
+) -> Result<Vec<document::Change>, RuleBookError> {
     Ok(load(hub, programme, b"reader").await?.document.history())
 }
 
@@ -78,32 +81,78 @@ pub async fn edit(
         let reason = format!("has at most {PATCH_OPERATIONS_MAX} operations");
         return Err(ActionError::invalid("patch", &reason).into());
     }
-    check_note(note)?;
-    for _ in 0..ATTEMPTS_MAX {
-        let mut stored = load(hub, programme, actor.name().as_bytes()).await?;
-        let mut value = stored.document.value()?;
+    let paths: Vec<String> = patch
+        .0
+        .iter()
+        .map(|operation| operation.path().to_string())
+        .collect();
+    let details = json!({ "note": note, "paths": paths });
+    let change = Change {
+        note,
+        action: "rulebook.edit",
+        details: &details,
+    };
+    write(hub, actor, programme, change, |value| {
+        let mut value = value.clone();
         json_patch::patch(&mut value, patch).map_err(|error| RuleBookError::Patch {
             path: error.path.to_string(),
             reason: error.kind.to_string(),
         })?;
+        Ok(value)
+    })
+    .await
+}
+
+/// Sets the draft to a whole rule book. Only what differs is touched, so the history stays readable.
+pub async fn import(
+    hub: &Hub,
+    actor: &Actor,
+    programme: ProgrammeId,
+    rules: &RuleBook,
+    note: &str,
+) -> Result<Draft, RuleBookError> {
+    let whole = value_of(rules);
+    let details = json!({ "note": note });
+    let change = Change {
+        note,
+        action: "rulebook.import",
+        details: &details,
+    };
+    write(hub, actor, programme, change, |_| Ok(whole.clone())).await
+}
+
+/// What is said of a change.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    note: &'a str,
+    action: &'static str,
+    details: &'a Value,
+}
+
+/// Changes the draft by a function of what it holds, again and again while others are quicker.
+async fn write(
+    hub: &Hub,
+    actor: &Actor,
+    programme: ProgrammeId,
+    change: Change<'_>,
+    next: impl Fn(&Value) -> Result<Value, RuleBookError>,
+) -> Result<Draft, RuleBookError> {
+    check_note(change.note)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let mut stored = load(hub, programme, actor.name().as_bytes()).await?;
+        let value = next(&stored.document.value()?)?;
         let rules = parse(&value)?;
         let now_ms = (hub.clock)();
         stored
             .document
-            .replace(&value, seconds(now_ms), &message(actor, note))?;
-        let change = stored.change(programme)?;
-        let paths: Vec<String> = patch
-            .0
-            .iter()
-            .map(|operation| operation.path().to_string())
-            .collect();
-        let details = json!({ "note": note, "paths": paths });
-        let audit = actor.audit(now_ms, "rulebook.edit", programme, &details);
-        match hub.store.change_entities(&[change], Some(&audit)).await {
+            .replace(&value, seconds(now_ms), &message(actor, change.note))?;
+        let stored = stored.change(programme)?;
+        let audit = actor.audit(now_ms, change.action, programme, change.details);
+        match hub.store.change_entities(&[stored], Some(&audit)).await {
             Ok(()) => {
                 return Ok(Draft {
                     value,
-                    problems: problems(&rules),
+                    problems: unpublishable(&rules),
                 });
             }
             Err(StoreError::Exists(_)) => {}

@@ -3,6 +3,7 @@
 pub mod draft;
 pub mod publish;
 
+use kopilka_crdt::rulebook::model::RULE_BOOK_SCHEMA;
 use kopilka_crdt::rulebook::{DocumentError, RuleBook};
 use kopilka_rules::validation::Problem;
 use serde_json::Value;
@@ -46,12 +47,26 @@ impl From<StoreError> for RuleBookError {
     }
 }
 
-/// Reads a rule book, and says where a value does not fit.
-fn parse(value: &Value) -> Result<RuleBook, RuleBookError> {
-    serde_path_to_error::deserialize(value).map_err(|error| RuleBookError::Shape {
-        path: pointer(error.path()),
-        reason: error.inner().to_string(),
-    })
+/// Reads a rule book of this schema or of an earlier one, and says where a value does not fit.
+pub fn parse(value: &Value) -> Result<RuleBook, RuleBookError> {
+    let mut rules: RuleBook =
+        serde_path_to_error::deserialize(value).map_err(|error| RuleBookError::Shape {
+            path: pointer(error.path()),
+            reason: error.inner().to_string(),
+        })?;
+    if !(1..=RULE_BOOK_SCHEMA).contains(&rules.schema) {
+        return Err(RuleBookError::Shape {
+            path: "/schema".to_owned(),
+            reason: format!("this program knows schemas 1 to {RULE_BOOK_SCHEMA}"),
+        });
+    }
+    rules.schema = RULE_BOOK_SCHEMA;
+    Ok(rules)
+}
+
+/// A rule book as JSON.
+pub fn value_of(rules: &RuleBook) -> Value {
+    serde_json::to_value(rules).expect("a rule book is plain data with string keys")
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

@@ -5,11 +5,11 @@ use kopilka_crdt::ids::ProgrammeId;
 use kopilka_crdt::rulebook::{Publication, RuleBook};
 use kopilka_protocol::signed::SignedPublication;
 use kopilka_rules::Programme as Compiled;
-use kopilka_rules::validation::problems;
+use kopilka_rules::validation::unpublishable;
 use serde_json::{Value, json};
 
 use super::draft::{self, check_note, message, seconds};
-use super::{RuleBookError, parse};
+use super::{RuleBookError, parse, value_of};
 use crate::app::Hub;
 use crate::app::action::{ATTEMPTS_MAX, ActionError, Actor};
 use crate::app::catalogue::programmes;
@@ -145,7 +145,7 @@ async fn issue(
     programme: ProgrammeId,
     numbered: Numbered<'_>,
 ) -> Result<Option<PublicationEntity>, RuleBookError> {
-    let found = problems(&numbered.rules);
+    let found = unpublishable(&numbered.rules);
     if !found.is_empty() {
         return Err(RuleBookError::Problems(found));
     }
@@ -172,9 +172,4 @@ async fn issue(
         Err(StoreError::Exists(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// A rule book as JSON.
-pub fn value_of(rules: &RuleBook) -> Value {
-    serde_json::to_value(rules).expect("a rule book is plain data with string keys")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use kopilka_crdt::identifier::Identifier;
-use kopilka_node::app::App;
+use kopilka_node::app::{App, Basket};
 use kopilka_node::identity;
 use kopilka_node::store::{self, CACHE_BYTES_DEFAULT, Engine, EngineKind, Table};
 use kopilka_rules::pricing::Wish;
@@ -79,10 +79,17 @@ impl Stage {
         let identified = app.identify(&identifier).await?;
         app.member(identified.member)?;
         let identify = nanos(started.elapsed());
-        let (member, basket) = (people::id(draw(2)), basket(number));
+        let member = people::id(draw(2));
+        let basket = Basket {
+            card: None,
+            lines: basket(number),
+            tenders: Vec::new(),
+            codes: Vec::new(),
+            wish: Wish::Most,
+        };
         let started = Instant::now();
         app.check_card(member, None)?;
-        app.quote(member, &basket, Wish::Most)?;
+        app.quote(member, &basket)?;
         Ok([raw, identify, nanos(started.elapsed())])
     }
 }

@@ -1,5 +1,10 @@
 //! What must hold in a rule book before it is published: problems with their place and reason.
 
+mod promotions;
+mod tills;
+
+use tills::beyond_tills;
+
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::Text;
@@ -19,7 +24,7 @@ pub struct Problem {
 
 /// Everything that is wrong; empty when the book may be published.
 pub fn problems(rules: &RuleBook) -> Vec<Problem> {
-    let mut found = Found(Vec::new());
+    let mut found = Found::default();
     found.text("/name", &rules.name);
     found.text("/messages/receipt", &rules.messages.receipt);
     let currency =
@@ -38,9 +43,18 @@ pub fn problems(rules: &RuleBook) -> Vec<Problem> {
     tiers(rules, &mut found);
     amounts(rules, &mut found);
     offline(rules, &mut found);
+    promotions::check(rules, &mut found);
     found.0
 }
 
+/// Why a rule book may not be published now: what is wrong in it, and what tills of this version cannot run.
+pub fn unpublishable(rules: &RuleBook) -> Vec<Problem> {
+    let mut found = problems(rules);
+    found.extend(beyond_tills(rules));
+    found
+}
+
+#[derive(Default)]
 struct Found(Vec<Problem>);
 
 impl Found {

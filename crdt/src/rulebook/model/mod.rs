@@ -1,14 +1,20 @@
-//! The rule book's schema, version 1.
+//! The rule book's schema, version 2.
+
+pub mod condition;
+pub mod goods;
+pub mod promotion;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, PromotionId};
 use crate::money::Minor;
+pub use goods::{Filter, GroupRules};
+pub use promotion::Promotion;
 
-/// The schema version that this program writes.
-pub const RULE_BOOK_SCHEMA: u16 = 1;
+/// The schema version that this program writes. Version 1 had no promotions, and is read as version 2 without any.
+pub const RULE_BOOK_SCHEMA: u16 = 2;
 
 /// A text in the two languages of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +64,50 @@ pub struct RuleBook {
     pub offline: OfflineRules,
     /// Texts for tills and receipts.
     pub messages: MessageRules,
+    /// How amounts are rounded.
+    #[serde(default)]
+    pub rounding: Rounding,
+    /// Bounds that no discount goes beyond.
+    #[serde(default)]
+    pub bounds: DiscountBounds,
+    /// Groups of promotions of which one applies, by code.
+    #[serde(default)]
+    pub choices: BTreeMap<String, promotion::Choice>,
+    /// Promotions by number. A number is never used again, since purchases name it.
+    #[serde(default)]
+    pub promotions: BTreeMap<PromotionId, Promotion>,
+}
+
+/// How a fraction of a minor unit is rounded. 0.5 % of 3.00: 1.5 kopecks become 1, 2 and 2; 0.5 % of 5.00: 2, 3 and 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// Down.
+    Floor,
+    /// Halves up.
+    #[default]
+    HalfUp,
+    /// Halves to the even neighbour.
+    HalfEven,
+}
+
+/// Bounds that no discount of promotions goes beyond; what is too much is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiscountBounds {
+    /// Most off one line, in thousandths of its price.
+    pub line_permille_max: u32,
+    /// Most off a receipt, in thousandths of its price.
+    pub receipt_permille_max: u32,
+}
+
+impl Default for DiscountBounds {
+    fn default() -> Self {
+        Self {
+            line_permille_max: 1_000,
+            receipt_permille_max: 1_000,
+        }
+    }
 }
 
 /// One account.
@@ -112,16 +162,6 @@ pub struct RedemptionRules {
     pub amount_min_minor: Minor,
     /// Redemptions are rounded down to a multiple of this.
     pub step_minor: i64,
-}
-
-/// A product group's exceptions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GroupRules {
-    /// Whether its goods earn.
-    pub earns: bool,
-    /// Whether points may pay for its goods.
-    pub redeems: bool,
 }
 
 /// Points for joining.
@@ -179,8 +219,10 @@ impl RuleBook {
             expires_after_days: Some(365),
         };
         let closed = GroupRules {
+            parent: None,
             earns: false,
             redeems: false,
+            discounts: false,
         };
         Self {
             schema: RULE_BOOK_SCHEMA,
@@ -205,7 +247,7 @@ impl RuleBook {
                 step_minor: 1,
             },
             groups: BTreeMap::from([
-                ("tobacco".to_owned(), closed),
+                ("tobacco".to_owned(), closed.clone()),
                 ("gift_card".to_owned(), closed),
             ]),
             welcome: Some(WelcomeRules {
@@ -227,6 +269,10 @@ impl RuleBook {
                     "Points earned: {earned}. Balance: {balance}.",
                 ),
             },
+            rounding: Rounding::default(),
+            bounds: DiscountBounds::default(),
+            choices: BTreeMap::new(),
+            promotions: BTreeMap::new(),
         }
     }
 }

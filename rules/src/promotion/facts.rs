@@ -1,0 +1,130 @@
+//! What a receipt's promotions may ask about the member, the moment and the place.
+
+use std::collections::BTreeMap;
+
+use kopilka_crdt::calendar::MonthDay;
+use kopilka_crdt::card::CardKind;
+use kopilka_crdt::clock::{Day, Stamp};
+use kopilka_crdt::ids::{AccountId, MemberId, PartnerId, PromotionId, StoreId};
+use kopilka_crdt::member::Member;
+use kopilka_crdt::money::{AmountError, Minor};
+use kopilka_crdt::operation::TenderKind;
+use kopilka_crdt::rulebook::model::condition::SalesChannel;
+
+use crate::moment::Moment;
+use crate::programme::Programme;
+
+/// What a member bought on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DaySum {
+    /// For how much.
+    pub paid: Minor,
+    /// How often.
+    pub visits: u32,
+}
+
+/// Rewards that the member asks for: how often each, or as often as the balance allows.
+pub type Rewards = BTreeMap<PromotionId, Option<u32>>;
+
+/// The member, as the till knows them.
+#[derive(Debug, Clone, Default)]
+pub struct Shopper {
+    /// Who; none for a receipt without a card.
+    pub member: Option<MemberId>,
+    /// Code of the tier.
+    pub tier: String,
+    /// Kind of the card shown.
+    pub card_kind: Option<CardKind>,
+    /// Codes of segments and tags.
+    pub tags: Vec<String>,
+    /// Day of birth, without the year.
+    pub birthday: Option<MonthDay>,
+    /// When they joined.
+    pub joined: Option<Day>,
+    /// Purchases before this one.
+    pub purchases: u32,
+    /// The last of them.
+    pub last_purchase: Option<Day>,
+    /// What they bought, by day.
+    pub history: BTreeMap<Day, DaySum>,
+    /// What may be spent, by account.
+    pub balances: BTreeMap<AccountId, Minor>,
+    /// How much of each limit of a promotion (by its place in the list) is used up, in the period that runs.
+    pub used: BTreeMap<(PromotionId, usize), u64>,
+}
+
+/// The moment and the place.
+#[derive(Debug, Clone)]
+pub struct Occasion {
+    /// The programme's calendar day.
+    pub today: Day,
+    /// The store's own day.
+    pub store_day: Day,
+    /// Minutes since midnight on the store's wall clock.
+    pub minute: u16,
+    /// The store.
+    pub store: StoreId,
+    /// Groups that it is in.
+    pub store_groups: Vec<String>,
+    /// Who owns it.
+    pub partner: PartnerId,
+    /// Through what is sold.
+    pub channel: SalesChannel,
+    /// Means of payment, as far as they are known.
+    pub tenders: Vec<TenderKind>,
+    /// Codes entered.
+    pub codes: Vec<String>,
+    /// Series of valid coupons shown.
+    pub coupons: Vec<String>,
+    /// Rewards asked for.
+    pub rewards: Rewards,
+    /// Whether the hub answers.
+    pub online: bool,
+}
+
+impl Shopper {
+    /// What a member's replicated state says on `today`.
+    pub fn of(programme: &Programme, member: &Member, today: Day) -> Result<Self, AmountError> {
+        let mut balances = BTreeMap::new();
+        for (account, lots) in &member.accounts {
+            balances.insert(*account, lots.view(today)?.spendable);
+        }
+        Ok(Self {
+            tier: programme.tier(member.counted).code.clone(),
+            purchases: u32::try_from(member.purchases).unwrap_or(0),
+            balances,
+            ..Self::default()
+        })
+    }
+
+    /// With the days on which the member joined and last bought, by the programme's calendar.
+    #[must_use]
+    pub fn since(mut self, member: &Member, moment: Moment) -> Self {
+        let day =
+            |stamp: Stamp| Some(moment.day_at(stamp.ms())).filter(|_| stamp != Stamp::default());
+        self.joined = day(member.enrolled);
+        self.last_purchase = day(member.last_purchase);
+        self
+    }
+}
+
+impl Occasion {
+    /// A sale at a till on `today` at noon, with nothing else known.
+    pub fn at(today: Day) -> Self {
+        const NOON: u16 = 12 * 60;
+        Self {
+            today,
+            store_day: today,
+            minute: NOON,
+            store: StoreId(0),
+            store_groups: Vec::new(),
+            partner: PartnerId(0),
+            channel: SalesChannel::Till,
+            tenders: Vec::new(),
+            codes: Vec::new(),
+            coupons: Vec::new(),
+            rewards: Rewards::new(),
+            online: true,
+        }
+    }
+}
