@@ -52,6 +52,8 @@ pub enum Failure {
     Print(#[source] io::Error),
     #[error("the patch is not a JSON Patch (RFC 6902)")]
     Patch(#[source] serde_json::Error),
+    #[error("the file is not JSON")]
+    NoJson(#[source] serde_json::Error),
     #[error("cannot follow signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -105,6 +107,7 @@ impl Failure {
             | Self::Input(_)
             | Self::Print(_)
             | Self::Patch(_)
+            | Self::NoJson(_)
             | Self::Signals(_)
             | Self::Http(_)
             | Self::Quic(_)

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use json_patch::Patch;
 use kopilka_crdt::ids::ProgrammeId;
+use kopilka_crdt::rulebook::RuleBook;
+use kopilka_rules::validation::unpublishable;
+use serde_json::Value;
 
 use super::Session;
 use super::failure::Failure;
-use crate::app::rulebook::{draft, publish};
+use crate::app::rulebook::{RuleBookError, draft, parse, publish, value_of};
 use crate::view::rules::{PublicationView, RuleBookView, RuleChangeView};
 
 #[derive(Subcommand)]
@@ -31,6 +34,33 @@ pub enum RulebookCommand {
         /// Why, for the history
         #[arg(long)]
         note: String,
+    },
+    /// Print the draft, or a publication, as one file to edit and import again
+    Export {
+        /// The programme, such as p1
+        #[arg(long)]
+        programme: ProgrammeId,
+        /// Number of a publication; the draft when none is given
+        #[arg(long)]
+        publication: Option<u32>,
+    },
+    /// Set the draft to a whole rule book
+    Import {
+        /// The programme, such as p1
+        #[arg(long)]
+        programme: ProgrammeId,
+        /// File with the rule book, as export prints it; - for the standard input
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
+        /// Why, for the history
+        #[arg(long)]
+        note: String,
+    },
+    /// Say what keeps a rule book from being published; changes nothing
+    Validate {
+        /// File with the rule book, as export prints it; - for the standard input
+        #[arg(long, value_name = "FILE")]
+        file: PathBuf,
     },
     /// All changes of the draft, oldest first
     History {
@@ -97,6 +127,33 @@ impl RulebookCommand {
                 let draft = draft::edit(hub, actor, programme, &patch, &note).await?;
                 output.document(&RuleBookView::from(draft))
             }
+            Self::Export {
+                programme,
+                publication,
+            } => {
+                let rules = match publication {
+                    Some(number) => publish::rules(hub, programme, number).await?,
+                    None => parse(&draft::show(hub, programme).await?.value)?,
+                };
+                output.document(&value_of(&rules))
+            }
+            Self::Import {
+                programme,
+                file,
+                note,
+            } => {
+                let rules = rule_book(&file)?;
+                let draft = draft::import(hub, actor, programme, &rules, &note).await?;
+                output.document(&RuleBookView::from(draft))
+            }
+            Self::Validate { file } => {
+                let problems = unpublishable(&rule_book(&file)?);
+                if problems.is_empty() {
+                    output.document(&problems)
+                } else {
+                    Err(RuleBookError::Problems(problems).into())
+                }
+            }
             Self::History { programme } => {
                 let changes = draft::history(hub, programme).await?;
                 output.list(
@@ -128,6 +185,11 @@ impl RulebookCommand {
             }
         }
     }
+}
+
+fn rule_book(path: &Path) -> Result<RuleBook, Failure> {
+    let value: Value = serde_json::from_str(&read(path)?).map_err(Failure::NoJson)?;
+    Ok(parse(&value)?)
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

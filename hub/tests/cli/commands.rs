@@ -85,6 +85,66 @@ fn rules_go_round() {
 }
 
 #[test]
+fn a_rule_book_is_a_file_to_edit_and_bring_back() {
+    let bench = Bench::new();
+    bench.furnish();
+    let export = ["rulebook", "export", "--programme", "p1"];
+    let mut book = bench.json(&export);
+    assert_eq!(book["schema"], 2);
+    book["promotions"]["1"] = json!({
+        "name": { "ru": "Вторник", "en": "Tuesday" },
+        "stage": "receipt",
+        "when": { "kind": "weekdays", "of": ["tuesday"] },
+        "effects": [{ "kind": "discount", "off": { "by": "percent", "permille": 100 } }]
+    });
+    let validate = ["rulebook", "validate", "--file", "-"];
+    assert!(bench.run(&validate, &book.to_string()).status.success());
+    let import = [
+        "rulebook",
+        "import",
+        "--programme",
+        "p1",
+        "--file",
+        "-",
+        "--note",
+        "tuesdays",
+    ];
+    assert!(bench.run(&import, &book.to_string()).status.success());
+    assert_eq!(bench.json(&export), book);
+    let publish = [
+        "rulebook",
+        "publish",
+        "--programme",
+        "p1",
+        "--note",
+        "tuesdays",
+    ];
+    assert_eq!(bench.json(&publish)["number"], 2);
+    let published = [
+        "rulebook",
+        "export",
+        "--programme",
+        "p1",
+        "--publication",
+        "2",
+    ];
+    assert_eq!(bench.json(&published), book);
+    book["promotions"]["1"]["effects"][0]["off"]["permille"] = json!(1_001);
+    let told = bench.run(&validate, &book.to_string());
+    assert_eq!(told.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(words.contains("/promotions/1/effects/0/off"), "{words}");
+    for (file, word) in [("{", "JSON"), ("{\"schema\": 9}", "")] {
+        let told = bench.run(&validate, file);
+        assert_eq!(told.status.code(), Some(1), "{file}");
+        assert!(
+            String::from_utf8_lossy(&told.stderr).contains(word),
+            "{file}"
+        );
+    }
+}
+
+#[test]
 fn members_come_in_and_a_card_is_blocked_once() {
     let bench = Bench::new();
     bench.furnish();
