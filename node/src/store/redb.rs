@@ -161,6 +161,10 @@ impl Backing for Database {
         write(self, batch, Durability::None, None).map_err(failure)
     }
 
+    fn refuses_whole(_: &Batch) -> bool {
+        true
+    }
+
     fn checkpoint(&self, batch: &Batch, generation: u64) -> Result<(), Failure> {
         write(self, batch, Durability::Immediate, Some(generation)).map_err(failure)
     }

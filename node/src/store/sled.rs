@@ -280,6 +280,10 @@ impl Backing for Files {
         Ok(())
     }
 
+    fn refuses_whole(batch: &Batch) -> bool {
+        batch.len() <= UNSYNCED_WRITES_MAX
+    }
+
     fn checkpoint(&self, batch: &Batch, generation: u64) -> Result<(), Failure> {
         let mut writes = sled_batch(batch.writes());
         writes.insert(&GENERATION_KEY, &generation.to_be_bytes());

@@ -3,6 +3,8 @@
 //! Identifiers are hashes, so each page touches all of their tree. Several pages therefore share a commit, and the next
 //! ones are fetched and checked while it goes to the disk.
 
+use std::time::{Duration, Instant};
+
 use kopilka_protocol::codec::{decode, encode};
 use kopilka_protocol::limits::FRAME_BYTES_MAX;
 use kopilka_protocol::message::{FeedBatch, Opening, Reply, SnapshotRequest};
@@ -16,6 +18,8 @@ use crate::identity::Identity;
 
 /// Pages that share a commit: with pages of 4,096 members some 20 MB of rows, twice over while the next are fetched.
 const PAGES_GATHERED_MAX: usize = 16;
+/// How long pages are gathered for a commit: what came over a slow line is soon safe from a power loss.
+const GATHERING_TIME: Duration = Duration::from_millis(500);
 
 /// Fetches what is missing of a snapshot. `positions`: where the feed stands now, by partition.
 pub(super) async fn run(
@@ -30,7 +34,7 @@ pub(super) async fn run(
     {
         app.hear(News::SnapshotBegins { positions }).await?;
     }
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while let Some(progress) = app.snapshot_progress()? {
         fetch(&app, &connection, &progress).await?;
     }
@@ -44,7 +48,7 @@ pub(super) async fn run(
 }
 
 fn compact(app: &App) {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     match app.compact() {
         Ok(()) => tracing::info!(
             seconds = started.elapsed().as_secs_f32(),
@@ -103,7 +107,8 @@ async fn gather(
     identity: &Identity,
     batches: &mut Vec<FeedBatch>,
 ) -> Result<bool, SessionError> {
-    while batches.len() < PAGES_GATHERED_MAX {
+    let started = Instant::now();
+    while batches.len() < PAGES_GATHERED_MAX && started.elapsed() < GATHERING_TIME {
         let frame = frames.next().await?.ok_or(SessionError::Closed)?;
         let page = match decode::<Reply>(&frame)? {
             Reply::Page(page) if page.programme == identity.programme => page,

@@ -13,6 +13,7 @@ mod load;
 mod peer;
 mod privacy;
 mod processes;
+mod promotions;
 mod restores;
 mod sales;
 mod two_hubs;

@@ -25,7 +25,10 @@ struct Disk {
     unsynced: Vec<Write>,
     generation: u64,
     checkpoints: u64,
+    /// Of checkpoints.
     refusal: Option<StoreError>,
+    /// Of all writes.
+    full: Option<StoreError>,
 }
 
 /// A handle of the database: the disk outlives it.
@@ -65,8 +68,15 @@ impl Backing for Database {
         Ok(self.disk().generation)
     }
 
+    fn refuses_whole(_: &Batch) -> bool {
+        true
+    }
+
     fn apply(&self, batch: &Batch) -> Result<(), Failure> {
         let mut disk = self.disk();
+        if let Some(refusal) = disk.full.clone() {
+            return Err(refusal.into());
+        }
         for write in batch.writes() {
             change(&mut disk.live, write);
         }
@@ -196,6 +206,23 @@ fn a_full_disk_takes_nothing_back() {
         assert_eq!(setting.database.rows().len(), 8);
         assert_eq!(setting.database.rows()[&vec![0]], vec![9; 270]);
     }
+}
+
+#[test]
+fn who_was_refused_does_not_find_it_there_later() {
+    let setting = Setting::new();
+    let journaled = setting.open().unwrap();
+    ok(journaled.commit(&put(1, 1)));
+    setting.database.disk().full = Some(StoreError::Full);
+    assert_eq!(refused(journaled.commit(&put(2, 1))), StoreError::Full);
+    drop(journaled);
+    setting.database.disk().full = None;
+    let journaled = setting.open().unwrap();
+    assert_eq!(setting.database.rows().len(), 1);
+    ok(journaled.commit(&put(3, 1)));
+    drop(journaled);
+    setting.open().unwrap();
+    assert_eq!(setting.database.rows().len(), 2);
 }
 
 #[test]

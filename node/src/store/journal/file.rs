@@ -118,6 +118,21 @@ impl JournalFile {
         Ok(true)
     }
 
+    /// Takes the last entry back: when this returns, it will never be replayed.
+    ///
+    /// # Errors
+    /// When the disk fails; then the entry may be there or not.
+    pub(super) fn revoke(&mut self) -> Result<(), StoreError> {
+        let bytes = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        let start = self.end.saturating_sub(bytes);
+        // An entry begins with what tells it from older bytes; its space is there already, even on a full disk.
+        self.file.write_all_at(&[0; BLOCK_BYTES], start)?;
+        self.file.sync_data()?;
+        self.sequence = self.sequence.saturating_sub(1);
+        self.end = start;
+        Ok(())
+    }
+
     /// Begins a generation: what earlier ones wrote does not count any more.
     pub(super) const fn restart(&mut self, generation: u64) {
         self.generation = generation;

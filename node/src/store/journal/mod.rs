@@ -39,6 +39,9 @@ pub(super) trait Backing: Sized {
     /// writes may be there.
     fn apply(&self, batch: &Batch) -> Result<(), Failure>;
 
+    /// Whether a batch that could not be applied has left nothing behind.
+    fn refuses_whole(batch: &Batch) -> bool;
+
     /// Makes durable what was applied, and with it, as one, a batch and the generation.
     fn checkpoint(&self, batch: &Batch, generation: u64) -> Result<(), Failure>;
 }
@@ -109,13 +112,18 @@ impl<D: Backing> Journaled<D> {
             return Ok(());
         }
         state.checkpoint_due = true;
-        if state.journal.append(batch)? {
-            self.database.apply(batch)?;
-            state.checkpoint_due = false;
-            Ok(())
-        } else {
-            state.checkpoint(&self.database, batch)
+        if !state.journal.append(batch)? {
+            return state.checkpoint(&self.database, batch);
         }
+        if let Err(failure) = self.database.apply(batch) {
+            // Who was refused must not find it there later. But a part is worse than all of it.
+            if D::refuses_whole(batch) {
+                state.journal.revoke()?;
+            }
+            return Err(failure);
+        }
+        state.checkpoint_due = false;
+        Ok(())
     }
 
     /// Commits a batch of a bulk load, which becomes durable with the next commit or checkpoint.

@@ -1,0 +1,250 @@
+//! A rule book with 200 promotions against the sample: an independent recount comes to the node's kopeck on every receipt.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail, ensure};
+use kopilka_tests::{
+    Basket, Chain, ChainPlan, Customer, Engine, Scene, Till, card_number, run_to_end, until,
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+const BOUND: Duration = Duration::from_secs(30);
+/// Receipts of the sample that are quoted.
+const RECEIPTS: usize = 600;
+/// One receipt in so many is bought, too.
+const BOUGHT_ONE_IN: usize = 10;
+/// Of those that are bought, the fewest of which quote and sale must fall into the same minute.
+const COMPARED_MIN: usize = 50;
+/// Promotions that must give something, so that the replay says something.
+const PROMOTIONS_MIN: usize = 50;
+const CUSTOMERS: u64 = 12;
+/// Bought beforehand in turn, to be in the first, second and third tier, minor units.
+const TIER_PRICES: [i64; 3] = [100, 2_000_000, 6_000_000];
+/// How often a quote is asked for until its answer comes in the minute of its question.
+const QUOTES_MAX: usize = 5;
+
+/// Runs a script of the tests' folder; gives what it printed.
+async fn python(script: &str, arguments: &[&Path]) -> anyhow::Result<String> {
+    let mut command = Command::new("python3");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    command.arg(folder.join(script)).args(arguments);
+    let ended = run_to_end(&mut command).await;
+    let output =
+        ended.context("python3 is needed; where it is missing: apt-get install python3")?;
+    let printed = String::from_utf8(output.stdout)?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{script}: {printed}{complaint}");
+    Ok(printed)
+}
+
+fn seconds_now() -> anyhow::Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
+}
+
+/// The customers, four in each tier.
+async fn customers(till: &Till) -> anyhow::Result<Vec<Customer>> {
+    let mut customers = Vec::new();
+    for (serial, price) in (1..=CUSTOMERS).zip(TIER_PRICES.into_iter().cycle()) {
+        let customer = till.enrol(serial).await?;
+        till.sell(&customer, Basket::of(price)).await?;
+        customers.push(customer);
+    }
+    Ok(customers)
+}
+
+/// Publishes the starter rules with 200 promotions through the command line; gives the publication as it was exported.
+async fn publish(chain: &Chain, folder: &Path, sample: &Path) -> anyhow::Result<Value> {
+    let programme = chain.programme.as_str();
+    let rule_book = async |verb: &str, rest: &[&str]| {
+        let command = ["rulebook", verb, "--programme", programme];
+        chain.hub().run(&[&command[..], rest].concat()).await
+    };
+    let starter = folder.join("starter.json");
+    std::fs::write(&starter, rule_book("export", &[]).await?.to_string())?;
+    let (most, now) = (RECEIPTS.to_string(), seconds_now()?.to_string());
+    let of_receipts = ["rules".as_ref(), sample, "--most".as_ref(), most.as_ref()];
+    let on_starter = ["--starter".as_ref(), starter.as_path(), "--at".as_ref()];
+    let arguments = [&of_receipts[..], &on_starter, &[now.as_ref()]].concat();
+    let file = folder.join("promotions.json");
+    std::fs::write(&file, python("data/promotions/make.py", &arguments).await?)?;
+    let file = file.to_string_lossy();
+    rule_book("import", &["--file", &file, "--note", "200 promotions"]).await?;
+    let made = rule_book("publish", &["--note", "200 promotions"]).await?;
+    let number = made["number"].to_string();
+    let published = rule_book("export", &["--publication", &number]).await?;
+    let promotions = published["promotions"].as_object().context("promotions")?;
+    let live = promotions.values().filter(|one| one["enabled"] != false);
+    ensure!(live.count() == 200, "{} promotions", promotions.len());
+    let store = &chain.nodes[0];
+    until("the store has the promotions", BOUND, async || {
+        let body = json!({ "kind": "card", "value": card_number(1) });
+        let anna = store
+            .till()
+            .http
+            .post("/v1/identify", "", &body)
+            .await?
+            .ok()?;
+        let lines = json!([{ "sku": "85123A", "quantity": "1", "unit_price": 255 }]);
+        let body = json!({ "member_id": anna["member"]["member_id"], "lines": lines });
+        let (_, quote) = quote(store.till(), &body).await?;
+        Ok((quote["publication"].to_string() == number).then_some(()))
+    })
+    .await?;
+    Ok(published)
+}
+
+/// Prices a receipt; gives the time too, of which the minute is the one that the node saw.
+async fn quote(till: &Till, body: &Value) -> anyhow::Result<(u64, Value)> {
+    for _ in 0..QUOTES_MAX {
+        let asked = seconds_now()?;
+        let answer = till.http.post("/v1/quotes", "", body).await?.ok()?;
+        if seconds_now()? / 60 == asked / 60 {
+            return Ok((asked, answer));
+        }
+    }
+    bail!("no quote within a minute");
+}
+
+/// The numbers of the promotions that gave something.
+fn gave(quote: &Value) -> anyhow::Result<BTreeSet<String>> {
+    let promotions = quote["promotions"].as_array().context("a list")?;
+    let gave = promotions.iter().filter(|one| one["reason"].is_null());
+    let number = |one: &Value| one["promotion_id"].as_str().map(str::to_owned);
+    gave.map(|one| number(one).context("a number")).collect()
+}
+
+/// Sells what was quoted; whether it was within the same minute, in which all figures must be the same.
+async fn buy(
+    till: &Till,
+    body: &Value,
+    number: usize,
+    quoted: (u64, &Value),
+) -> anyhow::Result<bool> {
+    let (asked, quote) = quoted;
+    let mut body = body.clone();
+    let fields = body.as_object_mut().context("an object")?;
+    fields.insert("cashier".to_owned(), json!(till.cashier));
+    fields.insert("receipt".to_owned(), json!({ "number": number }));
+    fields.insert(
+        "tenders".to_owned(),
+        json!([{ "kind": "cash", "amount": quote["to_pay"] }]),
+    );
+    fields.insert("confirm".to_owned(), json!(true));
+    let sold = till
+        .post_sale(&format!("sample-{number}"), &body)
+        .await?
+        .ok()?;
+    ensure!(sold["state"] == "confirmed", "{sold}");
+    let compared = seconds_now()? / 60 == asked / 60;
+    if compared {
+        for field in [
+            "publication",
+            "lines",
+            "total",
+            "redeemed",
+            "to_pay",
+            "earned",
+        ] {
+            ensure!(
+                sold[field] == quote[field],
+                "{field}: quoted {quote}, sold {sold}"
+            );
+        }
+        let promotions = sold["promotions"].as_array().context("a list")?;
+        let named = promotions
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned);
+        ensure!(
+            named.collect::<BTreeSet<_>>() == gave(quote)?,
+            "quoted {quote}, sold {sold}"
+        );
+    }
+    Ok(compared)
+}
+
+/// What was asked and answered, and which promotions gave something.
+struct Replay {
+    /// A JSON line for each receipt.
+    answers: String,
+    gave: BTreeSet<String>,
+    compared: usize,
+}
+
+async fn replay(till: &Till, customers: &[Customer], receipts: &[Value]) -> anyhow::Result<Replay> {
+    let mut replay = Replay {
+        answers: String::new(),
+        gave: BTreeSet::new(),
+        compared: 0,
+    };
+    for (place, receipt) in receipts.iter().enumerate() {
+        let customer = &customers[place % customers.len()];
+        let tier = till.member(customer).await?["tier"]["code"].clone();
+        let mut body = receipt.clone();
+        body["member_id"] = json!(customer.member);
+        body["card"] = json!(customer.card);
+        let (seconds, answer) = quote(till, &body).await?;
+        if place % BOUGHT_ONE_IN == 0 {
+            let compared = buy(till, &body, place + 1, (seconds, &answer)).await?;
+            replay.compared += usize::from(compared);
+        }
+        replay.gave.append(&mut gave(&answer)?);
+        let line =
+            json!({ "receipt": receipt, "seconds": seconds, "tier": tier, "answer": answer });
+        writeln!(replay.answers, "{line}")?;
+    }
+    Ok(replay)
+}
+
+#[tokio::test]
+async fn a_recount_agrees_on_every_receipt_under_200_promotions() -> anyhow::Result<()> {
+    Scene::run(Duration::from_secs(300), async |scene| {
+        let chain = Chain::start(scene, ChainPlan::small(&[Engine::Redb])).await?;
+        let till = chain.nodes[0].till();
+        let customers = customers(till).await?;
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/online_retail_sample.csv.gz");
+        let published = publish(&chain, scene.folder(), &sample).await?;
+        let most = RECEIPTS.to_string();
+        let arguments = [
+            "receipts".as_ref(),
+            sample.as_path(),
+            "--most".as_ref(),
+            most.as_ref(),
+        ];
+        let receipts = python("data/promotions/make.py", &arguments).await?;
+        let receipts: Vec<Value> = receipts
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?;
+        ensure!(receipts.len() == RECEIPTS, "{} receipts", receipts.len());
+
+        let replay = replay(till, &customers, &receipts).await?;
+        let book = scene.folder().join("published.json");
+        let answers = scene.folder().join("answers.jsonl");
+        std::fs::write(&book, published.to_string())?;
+        std::fs::write(&answers, &replay.answers)?;
+        let said = python("tools/recount.py", &[&book, &answers]).await?;
+        ensure!(
+            said.trim() == format!("{RECEIPTS} receipts, 0 differences"),
+            "{said}"
+        );
+        ensure!(replay.gave.len() >= PROMOTIONS_MIN, "{:?}", replay.gave);
+        ensure!(replay.compared >= COMPARED_MIN, "{}", replay.compared);
+
+        let all: Vec<&Customer> = customers.iter().collect();
+        let standings = chain.agreed(&all, BOUND).await?;
+        let bought: i64 = standings.iter().map(|standing| standing.purchases).sum();
+        ensure!(bought == i64::try_from(RECEIPTS / BOUGHT_ONE_IN + customers.len())?);
+        for customer in &customers {
+            for operation in chain.operations(customer).await? {
+                ensure!(operation["verdict"] == "accepted", "{operation}");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
