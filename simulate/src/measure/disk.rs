@@ -30,10 +30,10 @@ const CONFIRM_HUNDREDTHS: u64 = 150;
 const GROUPED_TIMES: u64 = 8;
 /// Members of the node.
 const MEMBERS: u64 = 4_096;
-const ONE_TILL: &str = "The rest of the time goes into signing the log's head, the copy-on-write of the tree's pages, \
-    which writes more than 4 KiB, and waking the till; see the row of the engine's commit for how much of it is the store's.";
-const GROUPING: &str = "The two processors are shared with the load: with 64 tills the time of a group goes into pricing, \
-    encoding and waking tasks rather than into the disk. The faster the disk, the less there is to share.";
+const ONE_TILL: &str = "The journal's entry takes about one bare sync; the rest is the engine's unsynced commit, pricing, signing the log's \
+    head and waking the till; see the row of the engine's commit for the part of journal and engine.";
+const GROUPING: &str = "One sync is shared, so a group's time is the engine's work on a dozen rows a sale, pricing, encoding and waking tasks, on the \
+    two processors that the load uses too. The less one till waits for the disk, the less there is to share.";
 
 const KINDS: [(&str, EngineKind); 2] = [("redb", EngineKind::Redb), ("sled", EngineKind::Sled)];
 
