@@ -6,12 +6,15 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
-use kopilka_tests::{
-    Basket, Chain, ChainPlan, Customer, Engine, Scene, Till, card_number, run_to_end, until,
-};
+use kopilka_tests::{Basket, Chain, ChainPlan, Customer, Engine, Scene, Till, run_to_end, until};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+const SAMPLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/data/online_retail_sample.csv.gz"
+);
+const MAKE: &str = "data/promotions/make.py";
 const BOUND: Duration = Duration::from_secs(30);
 /// Receipts of the sample that are quoted.
 const RECEIPTS: usize = 600;
@@ -28,7 +31,7 @@ const TIER_PRICES: [i64; 3] = [100, 2_000_000, 6_000_000];
 const QUOTES_MAX: usize = 5;
 
 /// Runs a script of the tests' folder; gives what it printed.
-async fn python(script: &str, arguments: &[&Path]) -> anyhow::Result<String> {
+async fn python(script: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new("python3");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     command.arg(folder.join(script)).args(arguments);
@@ -39,6 +42,13 @@ async fn python(script: &str, arguments: &[&Path]) -> anyhow::Result<String> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{script}: {printed}{complaint}");
     Ok(printed)
+}
+
+/// Writes a file of the test; gives its path.
+fn write(scene: &Scene, name: &str, text: &str) -> anyhow::Result<String> {
+    let path = scene.folder().join(name);
+    std::fs::write(&path, text)?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 fn seconds_now() -> anyhow::Result<u64> {
@@ -56,41 +66,33 @@ async fn customers(till: &Till) -> anyhow::Result<Vec<Customer>> {
     Ok(customers)
 }
 
-/// Publishes the starter rules with 200 promotions through the command line; gives the publication as it was exported.
-async fn publish(chain: &Chain, folder: &Path, sample: &Path) -> anyhow::Result<Value> {
+/// Publishes the starter rules with 200 promotions through the command line; gives the publication as it is exported.
+async fn publish(scene: &Scene, chain: &Chain, anna: &Customer) -> anyhow::Result<Value> {
     let programme = chain.programme.as_str();
     let rule_book = async |verb: &str, rest: &[&str]| {
         let command = ["rulebook", verb, "--programme", programme];
         chain.hub().run(&[&command[..], rest].concat()).await
     };
-    let starter = folder.join("starter.json");
-    std::fs::write(&starter, rule_book("export", &[]).await?.to_string())?;
+    let starter = rule_book("export", &[]).await?.to_string();
+    let starter = write(scene, "starter.json", &starter)?;
     let (most, now) = (RECEIPTS.to_string(), seconds_now()?.to_string());
-    let of_receipts = ["rules".as_ref(), sample, "--most".as_ref(), most.as_ref()];
-    let on_starter = ["--starter".as_ref(), starter.as_path(), "--at".as_ref()];
-    let arguments = [&of_receipts[..], &on_starter, &[now.as_ref()]].concat();
-    let file = folder.join("promotions.json");
-    std::fs::write(&file, python("data/promotions/make.py", &arguments).await?)?;
-    let file = file.to_string_lossy();
-    rule_book("import", &["--file", &file, "--note", "200 promotions"]).await?;
-    let made = rule_book("publish", &["--note", "200 promotions"]).await?;
-    let number = made["number"].to_string();
+    let receipts = ["rules", SAMPLE, "--most", &most];
+    let on = ["--starter", &starter, "--at", &now];
+    let promotions = python(MAKE, &[receipts, on].concat()).await?;
+    let file = write(scene, "promotions.json", &promotions)?;
+    let note = ["--note", "200 promotions"];
+    rule_book("import", &[["--file", &file], note].concat()).await?;
+    let number = rule_book("publish", &note).await?["number"].to_string();
     let published = rule_book("export", &["--publication", &number]).await?;
     let promotions = published["promotions"].as_object().context("promotions")?;
     let live = promotions.values().filter(|one| one["enabled"] != false);
-    ensure!(live.count() == 200, "{} promotions", promotions.len());
-    let store = &chain.nodes[0];
+    ensure!(live.count() == 200, "of {}", promotions.len());
+
+    let till = chain.nodes[0].till();
+    let lines = json!([{ "sku": "85123A", "quantity": "1", "unit_price": 255 }]);
+    let body = json!({ "member_id": anna.member, "lines": lines });
     until("the store has the promotions", BOUND, async || {
-        let body = json!({ "kind": "card", "value": card_number(1) });
-        let anna = store
-            .till()
-            .http
-            .post("/v1/identify", "", &body)
-            .await?
-            .ok()?;
-        let lines = json!([{ "sku": "85123A", "quantity": "1", "unit_price": 255 }]);
-        let body = json!({ "member_id": anna["member"]["member_id"], "lines": lines });
-        let (_, quote) = quote(store.till(), &body).await?;
+        let (_, quote) = quote(till, &body).await?;
         Ok((quote["publication"].to_string() == number).then_some(()))
     })
     .await?;
@@ -206,16 +208,9 @@ async fn a_recount_agrees_on_every_receipt_under_200_promotions() -> anyhow::Res
         let chain = Chain::start(scene, ChainPlan::small(&[Engine::Redb])).await?;
         let till = chain.nodes[0].till();
         let customers = customers(till).await?;
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/online_retail_sample.csv.gz");
-        let published = publish(&chain, scene.folder(), &sample).await?;
-        let most = RECEIPTS.to_string();
-        let arguments = [
-            "receipts".as_ref(),
-            sample.as_path(),
-            "--most".as_ref(),
-            most.as_ref(),
-        ];
-        let receipts = python("data/promotions/make.py", &arguments).await?;
+        let published = publish(scene, &chain, &customers[0]).await?;
+        let receipts = ["receipts", SAMPLE, "--most", &RECEIPTS.to_string()];
+        let receipts = python(MAKE, &receipts).await?;
         let receipts: Vec<Value> = receipts
             .lines()
             .map(serde_json::from_str)
@@ -223,10 +218,8 @@ async fn a_recount_agrees_on_every_receipt_under_200_promotions() -> anyhow::Res
         ensure!(receipts.len() == RECEIPTS, "{} receipts", receipts.len());
 
         let replay = replay(till, &customers, &receipts).await?;
-        let book = scene.folder().join("published.json");
-        let answers = scene.folder().join("answers.jsonl");
-        std::fs::write(&book, published.to_string())?;
-        std::fs::write(&answers, &replay.answers)?;
+        let book = write(scene, "published.json", &published.to_string())?;
+        let answers = write(scene, "answers.jsonl", &replay.answers)?;
         let said = python("tools/recount.py", &[&book, &answers]).await?;
         ensure!(
             said.trim() == format!("{RECEIPTS} receipts, 0 differences"),
