@@ -82,8 +82,8 @@ async fn publish(scene: &Scene, chain: &Chain, anna: &Customer) -> anyhow::Resul
     let file = write(scene, "promotions.json", &promotions)?;
     let note = ["--note", "200 promotions"];
     rule_book("import", &[["--file", &file], note].concat()).await?;
-    let number = rule_book("publish", &note).await?["number"].to_string();
-    let published = rule_book("export", &["--publication", &number]).await?;
+    let number = rule_book("publish", &note).await?["number"].clone();
+    let published = rule_book("export", &["--publication", &number.to_string()]).await?;
     let promotions = published["promotions"].as_object().context("promotions")?;
     let live = promotions.values().filter(|one| one["enabled"] != false);
     ensure!(live.count() == 200, "of {}", promotions.len());
@@ -93,7 +93,7 @@ async fn publish(scene: &Scene, chain: &Chain, anna: &Customer) -> anyhow::Resul
     let body = json!({ "member_id": anna.member, "lines": lines });
     until("the store has the promotions", BOUND, async || {
         let (_, quote) = quote(till, &body).await?;
-        Ok((quote["publication"].to_string() == number).then_some(()))
+        Ok((quote["publication"] == number).then_some(()))
     })
     .await?;
     Ok(published)
