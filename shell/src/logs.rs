@@ -8,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+/// Levels of libraries that say at every start what nobody asked for; what the settings say of them comes later and wins.
+const QUIETER: &str = "refinery_core=warn";
+
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,7 +77,8 @@ pub enum LogError {
 
 /// Starts logging to standard error, once a process.
 pub fn start(settings: &LogSettings) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(&settings.level).map_err(|source| LogError::Level {
+    let levels = format!("{QUIETER},{}", settings.level);
+    let filter = EnvFilter::try_new(&levels).map_err(|source| LogError::Level {
         level: settings.level.clone(),
         source,
     })?;

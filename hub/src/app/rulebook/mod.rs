@@ -37,7 +37,7 @@ pub enum RuleBookError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// The draft contradicts itself and cannot be published.
-    #[error("the draft has {} problems", .0.len())]
+    #[error("the rule book has {} problems", .0.len())]
     Problems(Vec<Problem>),
 }
 
