@@ -91,7 +91,8 @@ pub enum Rounding {
     HalfEven,
 }
 
-/// Bounds that no discount of promotions goes beyond; what is too much is left out.
+/// Bounds that no discount of promotions goes beyond; what is too much is left out, in proportion to what each line was
+/// to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscountBounds {

@@ -74,7 +74,8 @@ pub enum Stage {
 pub enum Choice {
     /// The first, by stage, priority and number, that gives something.
     First,
-    /// The one that takes most off; of equals the first.
+    /// The one that gives most, in money off and points together; of equals the first. The group has one turn in a stage,
+    /// that of its first promotion.
     Best,
 }
 
@@ -93,7 +94,8 @@ pub enum Effect {
         #[serde(default, skip_serializing_if = "Base::is_current")]
         base: Base,
     },
-    /// Buy so many, get so many for less. Units that were bought or got for it serve no other such promotion.
+    /// Buy so many, get so many for less. What is bought is set aside first, from the other end of the order than what is
+    /// got. Units that were bought or got for it, or that belong to a set, serve no other such promotion and no set.
     BuyGet {
         /// What is to be bought.
         buy: Filter,
@@ -244,7 +246,7 @@ pub enum Target {
         /// Which.
         goods: Filter,
     },
-    /// Some units of some goods; weighed goods have none.
+    /// Some units of some goods; weighed goods have none. Some units of a line cost their share of it, rounded down.
     Units {
         /// Of which goods.
         goods: Filter,
