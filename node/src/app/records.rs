@@ -275,6 +275,16 @@ pub struct SnapshotProgress {
 pub(super) struct Adoptions(pub Vec<(Incarnation, Adoption)>);
 
 impl Adoptions {
+    /// Those that came after what was signed in an incarnation. A name of a former incarnation in it is the hub's own:
+    /// what was adopted of that one had its new name already.
+    pub(super) fn after(self, incarnation: Incarnation) -> Self {
+        let later = self
+            .0
+            .into_iter()
+            .filter(|(adopted, _)| *adopted >= incarnation);
+        Self(later.collect())
+    }
+
     /// The name that the hub knows an operation by; other nodes' keep theirs.
     pub(super) fn rename(&self, own: NodeId, id: OperationId) -> OperationId {
         let adopted = self.0.iter().find(|(incarnation, adoption)| {
@@ -300,6 +310,44 @@ impl Adoptions {
     pub(super) fn rename_takes(&self, own: NodeId, takes: &mut [Take]) {
         for take in takes {
             take.lot = self.rename_lot(own, take.lot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_keeps_the_names_that_were_new_when_it_was_signed() {
+        let own = NodeId(7);
+        let adopted = |incarnation, from_sequence, number| {
+            let adoption = Adoption {
+                from_sequence,
+                incarnation: Incarnation(number),
+            };
+            (Incarnation(incarnation), adoption)
+        };
+        let adoptions = Adoptions(vec![adopted(1, 5, 1_001), adopted(2, 3, 1_002)]);
+        let operation = |incarnation, sequence| OperationId {
+            node: own,
+            incarnation: Incarnation(incarnation),
+            sequence,
+        };
+        let renamed = |signed: u32, id| {
+            let later = adoptions.clone().after(Incarnation(signed));
+            later.rename(own, id).incarnation.0
+        };
+        for (signed, named, expected) in [
+            // A lot of the branch, in a sale of the branch.
+            (1, operation(1, 5), 1_001),
+            (1, operation(1, 4), 1),
+            // The hub's first history has that name too, and later sales mean this one.
+            (2, operation(1, 5), 1),
+            (2, operation(2, 3), 1_002),
+            (3, operation(2, 3), 2),
+        ] {
+            assert_eq!(renamed(signed, named), expected, "{named} in {signed}");
         }
     }
 }

@@ -46,7 +46,7 @@ impl Core {
         let SaleState::Confirmed { operation, .. } = record.state else {
             return Err(AppError::NotConfirmed);
         };
-        let adoptions = self.adoptions()?;
+        let adoptions = self.adoptions()?.after(operation.incarnation);
         let own = self.identity.node;
         let sold = as_known_now(&record, own, &adoptions);
         let counter = Counter {
