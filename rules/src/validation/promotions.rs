@@ -7,7 +7,7 @@ use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::Filter;
 use kopilka_crdt::rulebook::model::condition::{CONDITION_DEPTH_MAX, Condition};
 use kopilka_crdt::rulebook::model::promotion::{
-    EFFECTS_MAX, Earn, Effect, Off, PROMOTIONS_MAX, Promotion, SetOff, Stage, Target,
+    EFFECTS_MAX, Earn, Effect, Off, PROMOTIONS_MAX, Promotion, SetOff, SetPart, Stage, Target,
 };
 
 use super::Found;
@@ -256,24 +256,7 @@ fn effect(rules: &RuleBook, effect: &Effect, path: &str, found: &mut Found) {
     match effect {
         Effect::Discount { off, target, .. } => {
             self::off(off, &format!("{path}/off"), found);
-            match target {
-                Target::Receipt => {}
-                Target::Lines { goods: picked } => goods(picked, "target/goods", found),
-                Target::Units {
-                    goods: picked,
-                    group,
-                    take,
-                    ..
-                } => {
-                    goods(picked, "target/goods", found);
-                    let counts = *group >= 1 && (1..=*group).contains(take);
-                    found.unless(
-                        counts,
-                        format!("{path}/target"),
-                        "takes 1 to all units of a group",
-                    );
-                }
-            }
+            self::target(rules, target, &format!("{path}/target"), found);
         }
         Effect::BuyGet {
             buy,
@@ -292,23 +275,7 @@ fn effect(rules: &RuleBook, effect: &Effect, path: &str, found: &mut Found) {
             permille(*off_permille, &format!("{path}/off_permille"), found);
         }
         Effect::Set { parts, off, .. } => {
-            let counts = !parts.is_empty() && parts.iter().all(|part| part.units >= 1);
-            found.unless(
-                counts,
-                format!("{path}/parts"),
-                "a set has parts of at least one unit",
-            );
-            for (place, part) in parts.iter().enumerate() {
-                goods(&part.goods, &format!("parts/{place}/goods"), found);
-            }
-            match off {
-                SetOff::Percent { permille: share } => {
-                    permille(*share, &format!("{path}/off"), found)
-                }
-                SetOff::Amount { minor, .. } | SetOff::Price { minor } => {
-                    amount(*minor, &format!("{path}/off/minor"), found);
-                }
-            }
+            set(rules, parts, *off, path, found);
         }
         Effect::Points {
             account,
@@ -351,6 +318,43 @@ fn effect(rules: &RuleBook, effect: &Effect, path: &str, found: &mut Found) {
         Effect::IssueCoupon { series } => found.unless(!series.is_empty(), path, "names no series"),
         Effect::Badge { code } => found.unless(!code.is_empty(), path, "names no badge"),
         Effect::Message { text, .. } => found.text(&format!("{path}/text"), text),
+    }
+}
+
+fn target(rules: &RuleBook, target: &Target, path: &str, found: &mut Found) {
+    match target {
+        Target::Receipt => {}
+        Target::Lines { goods } => filter(rules, goods, &format!("{path}/goods"), found),
+        Target::Units {
+            goods, group, take, ..
+        } => {
+            filter(rules, goods, &format!("{path}/goods"), found);
+            let counts = *group >= 1 && (1..=*group).contains(take);
+            found.unless(counts, path, "takes 1 to all units of a group");
+        }
+    }
+}
+
+fn set(rules: &RuleBook, parts: &[SetPart], off: SetOff, path: &str, found: &mut Found) {
+    let counts = !parts.is_empty() && parts.iter().all(|part| part.units >= 1);
+    found.unless(
+        counts,
+        format!("{path}/parts"),
+        "a set has parts of at least one unit",
+    );
+    for (place, part) in parts.iter().enumerate() {
+        filter(
+            rules,
+            &part.goods,
+            &format!("{path}/parts/{place}/goods"),
+            found,
+        );
+    }
+    match off {
+        SetOff::Percent { permille: share } => permille(share, &format!("{path}/off"), found),
+        SetOff::Amount { minor, .. } | SetOff::Price { minor } => {
+            amount(minor, &format!("{path}/off/minor"), found);
+        }
     }
 }
 
