@@ -46,7 +46,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 )]
 struct Contract;
 
-/// The routes of tills and operators, and their contract. The process adds [`metrics`].
+/// The routes of tills and operators, and their contract. The process adds [`metrics()`].
 pub fn router(app: App) -> Router {
     let (router, document) = documented().split_for_parts();
     let document = with_security(document);
