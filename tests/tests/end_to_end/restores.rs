@@ -1,5 +1,6 @@
 //! Nodes that come back from an old backup.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use kopilka_tests::{Basket, Chain, ChainPlan, Engine, Scene, run_to_end};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::load::{self, Load};
+use crate::load::{self, Load, Sold};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -26,6 +27,28 @@ fn incarnation(status: &Value) -> anyhow::Result<u64> {
     status["incarnation"].as_u64().context("an incarnation")
 }
 
+/// Sells and backs the first node up, sells more that the hub gets too, and puts the backup in the node's place; the node
+/// is left stopped. Gives all that was sold.
+async fn sell_past_a_backup(
+    chain: &mut Chain,
+    backup: &Path,
+    load: &Load,
+    [before, after]: [(Range<u64>, u64); 2],
+) -> anyhow::Result<Vec<Sold>> {
+    let node = &mut chain.nodes[0];
+    let till = node.till().clone();
+    let mut sold = load.sell(&till, before.0, before.1).await?;
+    node.level(BOUND).await?;
+    node.stop().await?;
+    copy(&node.data_dir, backup).await?;
+    node.start().await?;
+    sold.extend(load.sell(&till, after.0, after.1).await?);
+    node.level(BOUND).await?;
+    node.stop().await?;
+    copy(backup, &node.data_dir).await?;
+    Ok(sold)
+}
+
 #[tokio::test]
 async fn a_restored_node_goes_on_under_the_next_incarnation() -> anyhow::Result<()> {
     Scene::run(Duration::from_secs(90), async |scene| {
@@ -34,16 +57,8 @@ async fn a_restored_node_goes_on_under_the_next_incarnation() -> anyhow::Result<
         let backup = scene.folder().join("backup");
         let load = Load::of(chain.nodes[0].till(), 3).await?;
         let till = chain.nodes[0].till().clone();
-        let mut sold = load.sell(&till, 0..10, 2).await?;
-        chain.nodes[0].level(BOUND).await?;
-        chain.nodes[0].stop().await?;
-        copy(&chain.nodes[0].data_dir, &backup).await?;
-
-        chain.nodes[0].start().await?;
-        sold.extend(load.sell(&till, 10..25, 2).await?);
-        chain.nodes[0].level(BOUND).await?;
-        chain.nodes[0].stop().await?;
-        copy(&backup, &chain.nodes[0].data_dir).await?;
+        let sales = [(0..10, 2), (10..25, 2)];
+        let mut sold = sell_past_a_backup(&mut chain, &backup, &load, sales).await?;
 
         chain.nodes[0].start().await?;
         let status = chain.nodes[0].level(BOUND).await?;
@@ -78,15 +93,8 @@ async fn tills_that_sell_all_through_a_restore_lose_nothing() -> anyhow::Result<
         let backup = scene.folder().join("backup");
         let load = Load::of(chain.nodes[0].till(), 3).await?;
         let till = chain.nodes[0].till().clone();
-        let mut sold = load.sell(&till, 0..6, 2).await?;
-        chain.nodes[0].level(BOUND).await?;
-        chain.nodes[0].stop().await?;
-        copy(&chain.nodes[0].data_dir, &backup).await?;
-        chain.nodes[0].start().await?;
-        sold.extend(load.sell(&till, 6..11, 1).await?);
-        chain.nodes[0].level(BOUND).await?;
-        chain.nodes[0].stop().await?;
-        copy(&backup, &chain.nodes[0].data_dir).await?;
+        let sales = [(0..6, 2), (6..11, 1)];
+        let mut sold = sell_past_a_backup(&mut chain, &backup, &load, sales).await?;
 
         let renewed = AtomicBool::new(false);
         let selling = async {
@@ -129,15 +137,8 @@ async fn diverged(engine: Engine, offline_sales: u64) -> anyhow::Result<()> {
         let backup = scene.folder().join("backup");
         let load = Load::of(chain.nodes[0].till(), 2).await?;
         let till = chain.nodes[0].till().clone();
-        let mut sold = load.sell(&till, 0..6, 2).await?;
-        chain.nodes[0].level(BOUND).await?;
-        chain.nodes[0].stop().await?;
-        copy(&chain.nodes[0].data_dir, &backup).await?;
-        chain.nodes[0].start().await?;
-        sold.extend(load.sell(&till, 6..11, 1).await?);
-        chain.nodes[0].level(BOUND).await?;
-        chain.nodes[0].stop().await?;
-        copy(&backup, &chain.nodes[0].data_dir).await?;
+        let sales = [(0..6, 2), (6..11, 1)];
+        let mut sold = sell_past_a_backup(&mut chain, &backup, &load, sales).await?;
 
         chain.nodes[0].line.cut();
         chain.nodes[0].start().await?;
