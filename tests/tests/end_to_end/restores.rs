@@ -51,7 +51,7 @@ async fn sell_past_a_backup(
 
 #[tokio::test]
 async fn a_restored_node_goes_on_under_the_next_incarnation() -> anyhow::Result<()> {
-    Scene::run(Duration::from_secs(90), async |scene| {
+    Scene::run(Duration::from_secs(180), async |scene| {
         let plan = ChainPlan::small(&[Engine::Redb, Engine::Redb]);
         let mut chain = Chain::start(scene, plan).await?;
         let backup = scene.folder().join("backup");
@@ -87,7 +87,7 @@ async fn a_shorter_second_history_is_settled_and_shown() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn tills_that_sell_all_through_a_restore_lose_nothing() -> anyhow::Result<()> {
-    Scene::run(Duration::from_secs(90), async |scene| {
+    Scene::run(Duration::from_secs(180), async |scene| {
         let plan = ChainPlan::small(&[Engine::Redb, Engine::Redb]);
         let mut chain = Chain::start(scene, plan).await?;
         let backup = scene.folder().join("backup");
@@ -132,7 +132,7 @@ async fn tills_that_sell_all_through_a_restore_lose_nothing() -> anyhow::Result<
 
 /// Five sales reach the hub and are gone from the node with the restore; then others are made offline.
 async fn diverged(engine: Engine, offline_sales: u64) -> anyhow::Result<()> {
-    Scene::run(Duration::from_secs(90), async |scene| {
+    Scene::run(Duration::from_secs(180), async |scene| {
         let mut chain = Chain::start(scene, ChainPlan::small(&[engine, Engine::Redb])).await?;
         let backup = scene.folder().join("backup");
         let load = Load::of(chain.nodes[0].till(), 2).await?;
