@@ -97,6 +97,20 @@ pub enum CardKind {
     Pensioner,
     /// A card that lives in a phone.
     Virtual,
+    /// A gift card: whoever holds it pays with what is on it.
+    Gift,
+    /// A coupon: whoever holds it may use it.
+    Coupon,
+}
+
+impl CardKind {
+    /// Whether it is its bearer's, and no member's.
+    pub fn is_bearers(self) -> bool {
+        match self {
+            Self::Gift | Self::Coupon => true,
+            Self::Standard | Self::Employee | Self::Pensioner | Self::Virtual => false,
+        }
+    }
 }
 
 /// A card's state. The order is that of its life: a merge keeps the later one.

@@ -106,7 +106,21 @@ const MEMBER_DIGITS: usize = 13;
 impl MemberId {
     /// Makes an identifier from 16 bytes of entropy that the caller brings.
     pub fn from_seed(seed: [u8; 16]) -> Self {
-        let hash = blake3::derive_key("kopilka 2026 member identifier", &seed);
+        Self::first_63_bits(blake3::derive_key("kopilka 2026 member identifier", &seed))
+    }
+
+    /// The record of what a promotion's limit has left: of the whole programme, or of one store.
+    pub fn of_limit(promotion: PromotionId, store: Option<StoreId>) -> Self {
+        let mut seed = [0; 16];
+        seed[..4].copy_from_slice(&promotion.0.to_be_bytes());
+        if let Some(store) = store {
+            seed[4] = 1;
+            seed[5..9].copy_from_slice(&store.0.to_be_bytes());
+        }
+        Self::first_63_bits(blake3::derive_key("kopilka 2026 limit record", &seed))
+    }
+
+    fn first_63_bits(hash: [u8; 32]) -> Self {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&hash[..8]);
         // 63 bits: SQL integers are signed.

@@ -1,17 +1,23 @@
 //! A member as every replica holds them: cards, accounts, counters, registers. No personal data beyond what a till shows.
 
-use std::collections::BTreeMap;
+mod history;
+mod usage;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::{Allowance, AllowanceRef};
+use crate::calendar::MonthDay;
 use crate::card::Card;
 use crate::clock::Stamp;
 use crate::identifier::CardTag;
-use crate::ids::{AccountId, NodeId, OperationId};
+use crate::ids::{AccountId, MemberId, NodeId, OperationId, PromotionId};
 use crate::ledger::Account;
 use crate::money::Minor;
 use crate::operation::Channel;
+pub use history::{DaySum, HISTORY_DAYS, History};
+pub use usage::{Usage, Used};
 
 /// A last-writer register: the larger (stamp, operation) wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +44,8 @@ pub struct Shown {
     pub name: String,
     /// Phone with its middle masked.
     pub phone: String,
+    /// Day of birth, without the year.
+    pub birthday: Option<MonthDay>,
 }
 
 /// The state of a card's block: the order with the largest number decides.
@@ -72,6 +80,16 @@ pub struct Member {
     pub purchases: i32,
     /// The latest purchase.
     pub last_purchase: Stamp,
+    /// What they bought, by day.
+    pub history: History,
+    /// Uses of promotions with limits of the member's own.
+    pub used: BTreeMap<PromotionId, Used>,
+    /// Segments that they are in, and what staff noted.
+    pub tags: BTreeMap<String, Register<bool>>,
+    /// Badges awarded, by code.
+    pub badges: BTreeSet<String>,
+    /// The member who brought them.
+    pub referrer: Option<MemberId>,
     /// Gifts waiting for them, by code.
     pub gifts: BTreeMap<String, i32>,
     /// Consents.
@@ -93,6 +111,12 @@ impl Member {
         self.consents
             .get(&channel)
             .is_some_and(|register| register.value)
+    }
+
+    /// Codes of the tags that are on.
+    pub fn tags_on(&self) -> impl Iterator<Item = &str> {
+        let on = self.tags.iter().filter(|(_, register)| register.value);
+        on.map(|(tag, _)| tag.as_str())
     }
 
     /// The account, empty when nothing was ever credited.
@@ -135,7 +159,7 @@ impl Member {
     }
 }
 
-const MEMBER_VERSION: u8 = 1;
+const MEMBER_VERSION: u8 = 2;
 
 /// Stored bytes that are not a member of a known version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

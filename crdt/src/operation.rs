@@ -1,19 +1,22 @@
 //! Operations: the closed set of facts that nodes and the hub sign. Never changed, never dropped.
 
+mod promoted;
+mod resource;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::{AllowanceRef, AllowanceUse, Rung};
 use crate::card::{Card, CardState};
-use crate::clock::Day;
+use crate::clock::{Day, Stamp};
 use crate::identifier::{CardTag, IdentifierHash, IdentifierKind};
-use crate::ids::{
-    AccountId, CashierId, Incarnation, MemberId, OperationId, PartnerId, PromotionId, TillId,
-};
+use crate::ids::{AccountId, CashierId, Incarnation, MemberId, OperationId, PartnerId, TillId};
 use crate::ledger::{Cause, Take};
 use crate::money::{Milli, Minor};
 use crate::sealed::Sealed;
+pub use promoted::{Applied, Counting, Promoted, Purpose, Spending};
+pub use resource::{Charge, Refund};
 
 /// Most lines of one receipt.
 pub const RECEIPT_LINES_MAX: usize = 1_000;
@@ -51,6 +54,12 @@ pub enum Body {
     ClockMark(ClockMark),
     /// A new incarnation began.
     IncarnationMark(IncarnationMark),
+    /// A tag was put on a member or taken off.
+    Tag(TagChange),
+    /// A sale drew on a gift card, a bearer's coupon or a promotion's budget.
+    Charge(Charge),
+    /// Such a charge was given back.
+    Refund(Refund),
 }
 
 /// Points credited together by one operation.
@@ -96,6 +105,8 @@ pub struct Enrolment {
     pub till: Option<TillId>,
     /// Who served.
     pub cashier: Option<CashierId>,
+    /// The member who brought them.
+    pub referrer: Option<MemberId>,
 }
 
 /// A card or other identifier was given to a member.
@@ -175,6 +186,9 @@ impl PurchaseLine {
     }
 }
 
+/// Farthest that a till's business day may lie from the day of the operation's stamp, in days.
+const BUSINESS_DAY_OFF_MAX: u32 = 2;
+
 /// Names a receipt in the whole chain: a receipt posted to two nodes has one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReceiptKey {
@@ -184,6 +198,18 @@ pub struct ReceiptKey {
     pub day: Day,
     /// The number that the till gave it.
     pub number: u64,
+}
+
+impl ReceiptKey {
+    /// The day that its sums are counted on: the till's business day, or that of the stamp (UTC) if the till is far off.
+    pub fn counted_on(&self, stamp: Stamp) -> Day {
+        let stamped = Day::from_ms(stamp.ms(), 0);
+        if self.day.0.abs_diff(stamped.0) <= BUSINESS_DAY_OFF_MAX {
+            self.day
+        } else {
+            stamped
+        }
+    }
 }
 
 /// Goods were sold to a member.
@@ -211,21 +237,10 @@ pub struct Purchase {
     pub earned: Vec<Credit>,
     /// What counts towards tiers.
     pub counted: Minor,
-    /// What promotions had to do with it; none when none gave anything.
+    /// What promotions and further accounts had to do with it; none when nothing.
     pub promoted: Option<Promoted>,
     /// The partner that owes for the points earned.
     pub partner: PartnerId,
-}
-
-/// What promotions had to do with a purchase: enough to price it again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Promoted {
-    /// Those that gave something, in order of their numbers.
-    pub promotions: Vec<PromotionId>,
-    /// What else the till knew of a line's goods, such as `brand`, by 0-based index.
-    pub attributes: BTreeMap<u16, BTreeMap<String, String>>,
-    /// What of a line's discount the till itself took off, by 0-based index; the rest is the promotions'.
-    pub till_discounts: BTreeMap<u16, Minor>,
 }
 
 /// What a redemption stood on.
@@ -263,10 +278,22 @@ pub struct Reversal {
     pub refund: Minor,
     /// What no longer counts towards tiers.
     pub counted: Minor,
-    /// Spent points that go back into their lots.
-    pub restored: Option<AccountTakes>,
+    /// The day that the purchase was counted on.
+    pub day: Day,
+    /// Spent points and coupons that go back into their lots, account by account.
+    pub restored: Vec<AccountTakes>,
+    /// Spent points whose lots have run out meanwhile, given back as new ones.
+    pub renewed: Vec<Credit>,
     /// Earned points that are taken back.
     pub withdrawn: Vec<AccountTakes>,
+    /// Coupons and the like, handed out for the receipt, that are taken back.
+    pub recalled: Vec<AccountTakes>,
+    /// Uses of promotions that limits no longer count.
+    pub uncounted: Vec<Applied>,
+    /// Gifts that are taken back, by code.
+    pub gifts: BTreeMap<String, u32>,
+    /// The partner that owes for what is renewed.
+    pub partner: PartnerId,
     /// Nothing of the purchase is left.
     pub whole: bool,
 }
@@ -348,6 +375,17 @@ pub enum Channel {
     Messenger,
 }
 
+/// A tag was put on a member or taken off: a segment, or what staff noted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagChange {
+    /// On whom.
+    pub member: MemberId,
+    /// Its code.
+    pub tag: String,
+    /// Put on, or taken off.
+    pub on: bool,
+}
+
 /// Consent was given or withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentChange {
@@ -398,6 +436,9 @@ impl Body {
             Self::Profile(body) => Some(body.member),
             Self::Consent(body) => Some(body.member),
             Self::AllowanceReturn(body) => Some(body.member),
+            Self::Tag(body) => Some(body.member),
+            Self::Charge(body) => Some(body.member),
+            Self::Refund(body) => Some(body.member),
             Self::ClockMark(_) | Self::IncarnationMark(_) => None,
         }
     }
@@ -418,6 +459,9 @@ impl Body {
             Self::AllowanceReturn(_) => "allowance_return",
             Self::ClockMark(_) => "clock_mark",
             Self::IncarnationMark(_) => "incarnation_mark",
+            Self::Tag(_) => "tag",
+            Self::Charge(_) => "charge",
+            Self::Refund(_) => "refund",
         }
     }
 }

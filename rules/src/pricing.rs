@@ -9,7 +9,9 @@ use kopilka_crdt::clock::Day;
 use kopilka_crdt::ids::{AccountId, PromotionId};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::{AmountError, Milli, Minor, split};
-use kopilka_crdt::operation::{CODE_BYTES_MAX, Credit, Promoted, PurchaseLine, RECEIPT_LINES_MAX};
+use kopilka_crdt::operation::{
+    Applied, CODE_BYTES_MAX, Counting, Credit, Promoted, PurchaseLine, RECEIPT_LINES_MAX,
+};
 
 use crate::programme::Programme;
 use crate::promotion::{
@@ -136,8 +138,8 @@ impl Quote {
 
     /// What a purchase keeps of promotions, so that it can be priced again.
     pub fn promoted(&self, receipt: &[ReceiptLine]) -> Option<Promoted> {
-        let promotions = self.promotions();
-        if promotions.is_empty() {
+        let applied: Vec<_> = self.explained.iter().filter_map(applied).collect();
+        if applied.is_empty() {
             return None;
         }
         let known = (0..)
@@ -148,15 +150,28 @@ impl Quote {
             .zip(receipt)
             .map(|(index, line)| (index, line.discount));
         Some(Promoted {
-            promotions,
+            applied,
             attributes: attributes.collect(),
             till_discounts: own.filter(|(_, off)| *off > Minor::ZERO).collect(),
+            ..Promoted::default()
         })
     }
 
     /// Points earned over all accounts.
     pub fn earned_sum(&self) -> Minor {
         Minor(self.earned.iter().map(|credit| credit.amount.0).sum())
+    }
+}
+
+fn applied(one: &Explained) -> Option<Applied> {
+    match one.outcome {
+        Outcome::Gave { off, points } => Some(Applied {
+            promotion: one.promotion,
+            off,
+            points,
+            counting: Counting::Not,
+        }),
+        Outcome::Nothing(_) => None,
     }
 }
 

@@ -3,6 +3,8 @@
 //! Shares are cumulative: after the whole line came back, in however many parts, exactly its shares have been given
 //! back. Spent points go back into the lots that they came from, last taken first; earned points are withdrawn.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::ids::{CashierId, LotId, OperationId, TillId};
 use kopilka_crdt::ledger::Take;
 use kopilka_crdt::money::{AmountError, Milli, Minor};
@@ -97,14 +99,20 @@ pub fn reverse(
         lines,
         refund,
         counted: refund,
+        day: purchase.receipt.day,
         restored: restored(purchase, was.redeemed, is.redeemed),
+        renewed: Vec::new(),
         withdrawn: withdrawn(id, purchase, was.earned, is.earned),
+        recalled: Vec::new(),
+        uncounted: Vec::new(),
+        gifts: BTreeMap::new(),
+        partner: purchase.partner,
         whole,
     })
 }
 
 fn merged(lines: &[ReturnedLine]) -> Vec<ReturnedLine> {
-    let mut merged = std::collections::BTreeMap::<u16, u64>::new();
+    let mut merged = BTreeMap::<u16, u64>::new();
     for line in lines {
         let sum = merged.entry(line.line).or_default();
         *sum = sum.saturating_add(line.quantity.0);
@@ -173,8 +181,10 @@ fn between<T: Copy>(
     found
 }
 
-fn restored(purchase: &Purchase, from: Minor, to: Minor) -> Option<AccountTakes> {
-    let redeemed = purchase.redeemed.as_ref()?;
+fn restored(purchase: &Purchase, from: Minor, to: Minor) -> Vec<AccountTakes> {
+    let Some(redeemed) = &purchase.redeemed else {
+        return Vec::new();
+    };
     let last_first = redeemed
         .takes
         .iter()
@@ -184,10 +194,13 @@ fn restored(purchase: &Purchase, from: Minor, to: Minor) -> Option<AccountTakes>
         .into_iter()
         .map(|(lot, amount)| Take { lot, amount })
         .collect();
-    (!takes.is_empty()).then_some(AccountTakes {
+    if takes.is_empty() {
+        return Vec::new();
+    }
+    vec![AccountTakes {
         account: redeemed.account,
         takes,
-    })
+    }]
 }
 
 fn withdrawn(id: OperationId, purchase: &Purchase, from: Minor, to: Minor) -> Vec<AccountTakes> {

@@ -11,7 +11,7 @@ use kopilka_crdt::ledger::{Account, apply};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{
-    AccountTakes, Authority, Body, Purchase, PurchaseLine, Reversal, Verdict,
+    AccountTakes, Authority, Body, Promoted, Purchase, PurchaseLine, Reversal, Verdict,
 };
 
 use crate::pricing::{ReceiptLine, Wish, price_again};
@@ -174,9 +174,16 @@ fn before_fold(member: &Member, body: &Body, context: &Context<'_>, found: &mut 
             let reason = "the purchase that was taken back is not known, or is another member's";
             found.add(Verdict::Contested, Suspicion::Reversal, reason);
         }
+        Body::Charge(charge) => {
+            if let Some(authority) = &charge.authority {
+                rights(member, authority, charge.taken.as_ref(), context, found);
+            }
+        }
         Body::Enrol(_)
         | Body::Bind(_)
         | Body::CardState(_)
+        | Body::Tag(_)
+        | Body::Refund(_)
         | Body::Cancel(_)
         | Body::Return(_)
         | Body::Gift(_)
@@ -209,9 +216,14 @@ fn after_fold(
         Body::Cancel(reversal) | Body::Return(reversal) => {
             reversed_too_much(after, reversal, found)
         }
+        Body::Charge(charge) => {
+            overdraft(before, after, charge.taken.as_ref(), context.day, found);
+        }
         Body::Enrol(_)
         | Body::Bind(_)
         | Body::CardState(_)
+        | Body::Tag(_)
+        | Body::Refund(_)
         | Body::Gift(_)
         | Body::Profile(_)
         | Body::Consent(_)
@@ -364,12 +376,12 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
                 ..Shopper::default()
             };
             let promoted = purchase.promoted.as_ref();
-            let given = promoted.map_or(&[][..], |promoted| &promoted.promotions);
+            let given = promoted.map_or_else(Vec::new, Promoted::promotions);
             match price_again(
                 programme,
                 &shopper,
                 &Occasion::at(day),
-                given,
+                &given,
                 &receipt,
                 wish,
             ) {

@@ -3,16 +3,20 @@
 //! Which operations are in the set is decided before: a caller applies an identifier once, and leaves out what the
 //! hub's verdict says does not count.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use crate::allowance::{Allowance, AllowanceRef};
 use crate::card::{Card, CardState};
 use crate::clock::{Day, Stamp};
 use crate::identifier::CardTag;
 use crate::ids::{LotId, NodeId, OperationId, PartnerId};
 use crate::ledger::lot::Cause;
-use crate::member::{Member, Register};
+use crate::member::{DaySum, Member, Register, Usage};
 use crate::money::{AmountError, Minor};
 use crate::operation::{
-    AccountTakes, Adjustment, Authority, Body, Credit, Enrolment, Purchase, Reversal,
+    AccountTakes, Adjustment, Applied, Authority, Body, Charge, Counting, Credit, Enrolment,
+    Promoted, Purchase, Refund, Reversal,
 };
 
 /// The operation cannot be folded; the member is to be taken as before the call.
@@ -54,7 +58,7 @@ pub fn apply(
             Ok(())
         }
         Body::Purchase(body) => purchase(member, id, stamp, body),
-        Body::Cancel(body) | Body::Return(body) => reverse(member, body),
+        Body::Cancel(body) | Body::Return(body) => reverse(member, id, body),
         Body::Adjust(body) => adjust(member, id, body),
         Body::Gift(body) => {
             let count = member.gifts.entry(body.code.clone()).or_default();
@@ -66,9 +70,19 @@ pub fn apply(
                 written: (stamp, id),
                 value: body.given,
             };
-            merge_register(member, body.channel, register);
+            merge_register(&mut member.consents, body.channel, register);
             Ok(())
         }
+        Body::Tag(body) => {
+            let register = Register {
+                written: (stamp, id),
+                value: body.on,
+            };
+            merge_register(&mut member.tags, body.tag.clone(), register);
+            Ok(())
+        }
+        Body::Charge(body) => charge(member, stamp, body),
+        Body::Refund(body) => refund(member, body),
         Body::AllowanceReturn(body) => {
             if let Some(allowance) = member.allowances.get_mut(&body.allowance) {
                 allowance.closed = true;
@@ -80,16 +94,16 @@ pub fn apply(
     }
 }
 
-fn merge_register(
-    member: &mut Member,
-    channel: crate::operation::Channel,
+fn merge_register<K: Ord>(
+    registers: &mut BTreeMap<K, Register<bool>>,
+    name: K,
     register: Register<bool>,
 ) {
-    match member.consents.entry(channel) {
-        std::collections::btree_map::Entry::Vacant(slot) => {
+    match registers.entry(name) {
+        Entry::Vacant(slot) => {
             slot.insert(register);
         }
-        std::collections::btree_map::Entry::Occupied(mut slot) => {
+        Entry::Occupied(mut slot) => {
             slot.get_mut().merge(register.written, register.value);
         }
     }
@@ -118,7 +132,7 @@ fn enrol(
     }
     for channel in &body.consents {
         merge_register(
-            member,
+            &mut member.consents,
             *channel,
             Register {
                 written: (stamp, id),
@@ -126,18 +140,23 @@ fn enrol(
             },
         );
     }
-    credit(member, id, &body.credits, body.partner, Cause::Welcome)?;
+    // A member is enrolled once; of two that claim it, the one with the smaller name is as good as the other.
+    member.referrer = match (member.referrer, body.referrer) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    credit(member, id, 0, &body.credits, (body.partner, Cause::Welcome))?;
     keep_rights(member, id, stamp, &body.credits)
 }
 
 fn credit(
     member: &mut Member,
     id: OperationId,
+    first: usize,
     credits: &[Credit],
-    partner: PartnerId,
-    cause: Cause,
+    (partner, cause): (PartnerId, Cause),
 ) -> Result<(), FoldError> {
-    for (index, credit) in credits.iter().enumerate() {
+    for (index, credit) in (first..).zip(credits) {
         let index = u8::try_from(index).map_err(|_| FoldError::Credits)?;
         let account = member.accounts.entry(credit.account).or_default();
         let lot = account
@@ -191,11 +210,90 @@ fn purchase(
         take(member, taken, 1)?;
     }
     count_uses(member, body.authority.as_ref())?;
-    credit(member, id, &body.earned, body.partner, Cause::Purchase)?;
-    keep_rights(member, id, stamp, &body.earned)?;
+    let issuer = (body.partner, Cause::Purchase);
+    credit(member, id, 0, &body.earned, issuer)?;
+    let mut credits = body.earned.clone();
+    let day = body.receipt.counted_on(stamp);
+    if let Some(promoted) = &body.promoted {
+        let issuer = (body.partner, Cause::Issued);
+        credit(member, id, credits.len(), &promoted.issued, issuer)?;
+        credits.extend_from_slice(&promoted.issued);
+        promote(member, day, promoted)?;
+    }
+    keep_rights(member, id, stamp, &credits)?;
     count(member, body.counted)?;
+    let bought = DaySum {
+        paid: body.counted,
+        earned: Minor::sum(body.earned.iter().map(|credit| credit.amount))?,
+        visits: 1,
+    };
+    member.history.add(day, bought)?;
     member.purchases = member.purchases.checked_add(1).ok_or(AmountError)?;
     member.last_purchase = member.last_purchase.max(stamp);
+    Ok(())
+}
+
+/// What promotions took beside the points that paid, counted, and handed out.
+fn promote(member: &mut Member, day: Day, promoted: &Promoted) -> Result<(), FoldError> {
+    for spending in &promoted.spent {
+        take(member, &spending.taken, 1)?;
+        count_uses(member, Some(&spending.authority))?;
+    }
+    for applied in &promoted.applied {
+        match applied.counting {
+            Counting::Not => {}
+            Counting::UntilReturned | Counting::ForGood => {
+                count_promotion(member, day, applied, 1)?;
+            }
+        }
+    }
+    hand_out(member, &promoted.gifts, 1)?;
+    member.badges.extend(promoted.badges.iter().cloned());
+    Ok(())
+}
+
+fn count_promotion(
+    member: &mut Member,
+    day: Day,
+    applied: &Applied,
+    sign: i32,
+) -> Result<(), FoldError> {
+    let used = member.used.entry(applied.promotion).or_default();
+    Ok(used.add(day, Usage::of(applied, sign)?)?)
+}
+
+fn hand_out(
+    member: &mut Member,
+    gifts: &BTreeMap<String, u32>,
+    sign: i32,
+) -> Result<(), FoldError> {
+    for (code, count) in gifts {
+        let waiting = member.gifts.entry(code.clone()).or_default();
+        let change = i32::try_from(*count).map_err(|_| AmountError)?;
+        let change = change.checked_mul(sign).ok_or(AmountError)?;
+        *waiting = waiting.checked_add(change).ok_or(AmountError)?;
+    }
+    Ok(())
+}
+
+fn charge(member: &mut Member, stamp: Stamp, body: &Charge) -> Result<(), FoldError> {
+    if let Some(taken) = &body.taken {
+        take(member, taken, 1)?;
+    }
+    count_uses(member, body.authority.as_ref())?;
+    if let Some(counted) = &body.counted {
+        count_promotion(member, body.receipt.counted_on(stamp), counted, 1)?;
+    }
+    Ok(())
+}
+
+fn refund(member: &mut Member, body: &Refund) -> Result<(), FoldError> {
+    if let Some(restored) = &body.restored {
+        take(member, restored, -1)?;
+    }
+    if let Some(uncounted) = &body.uncounted {
+        count_promotion(member, body.day, uncounted, -1)?;
+    }
     Ok(())
 }
 
@@ -233,21 +331,40 @@ fn keep_rights(
     Ok(())
 }
 
-fn reverse(member: &mut Member, body: &Reversal) -> Result<(), FoldError> {
-    if let Some(restored) = &body.restored {
-        take(member, restored, -1)?;
-    }
-    for withdrawn in &body.withdrawn {
+fn withdraw(member: &mut Member, takes: &[AccountTakes]) -> Result<(), FoldError> {
+    for withdrawn in takes {
         let account = member.accounts.entry(withdrawn.account).or_default();
         for part in &withdrawn.takes {
             let lot = account.lots.entry(part.lot).or_default();
             lot.withdrawn = lot.withdrawn.plus(part.amount)?;
         }
     }
-    count(member, Minor::ZERO.minus(body.counted)?)?;
-    if body.whole {
-        member.purchases = member.purchases.checked_sub(1).ok_or(AmountError)?;
+    Ok(())
+}
+
+fn reverse(member: &mut Member, id: OperationId, body: &Reversal) -> Result<(), FoldError> {
+    for restored in &body.restored {
+        take(member, restored, -1)?;
     }
+    let issuer = (body.partner, Cause::Restored);
+    credit(member, id, 0, &body.renewed, issuer)?;
+    withdraw(member, &body.withdrawn)?;
+    withdraw(member, &body.recalled)?;
+    for applied in &body.uncounted {
+        count_promotion(member, body.day, applied, -1)?;
+    }
+    hand_out(member, &body.gifts, -1)?;
+    count(member, Minor::ZERO.minus(body.counted)?)?;
+    let earned = body.withdrawn.iter().flat_map(|taken| &taken.takes);
+    let earned = Minor::sum(earned.map(|take| take.amount))?;
+    let visits = i32::from(body.whole);
+    let back = DaySum {
+        paid: Minor::ZERO.minus(body.counted)?,
+        earned: Minor::ZERO.minus(earned)?,
+        visits: visits.checked_neg().ok_or(AmountError)?,
+    };
+    member.history.add(body.day, back)?;
+    member.purchases = member.purchases.checked_sub(visits).ok_or(AmountError)?;
     Ok(())
 }
 
@@ -257,5 +374,5 @@ fn adjust(member: &mut Member, id: OperationId, body: &Adjustment) -> Result<(),
     }
     count_uses(member, body.authority.as_ref())?;
     count(member, body.counted)?;
-    credit(member, id, &body.credits, body.partner, body.cause)
+    credit(member, id, 0, &body.credits, (body.partner, body.cause))
 }

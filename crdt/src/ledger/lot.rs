@@ -21,6 +21,16 @@ pub enum Cause {
     Adjustment,
     /// Brought in from an earlier system.
     Import,
+    /// Given for bringing a friend, or for being brought.
+    Referral,
+    /// Handed out by a promotion, such as a coupon.
+    Issued,
+    /// Paid for: a gift card's value.
+    Loaded,
+    /// Given back after its lot had run out.
+    Restored,
+    /// A promotion's budget, or a bearer's coupon.
+    Budget,
 }
 
 /// Points credited together.

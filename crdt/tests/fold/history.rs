@@ -319,6 +319,7 @@ fn enrolment(day: Day) -> Enrolment {
         partner: PartnerId(1),
         till: None,
         cashier: None,
+        referrer: None,
     }
 }
 
@@ -429,8 +430,14 @@ fn reversal(id: OperationId, purchase: &Purchase, quarters: i64) -> Reversal {
         }],
         refund: part(Minor(500)),
         counted: part(purchase.counted),
-        restored,
+        day: purchase.receipt.day,
+        restored: restored.into_iter().collect(),
+        renewed: Vec::new(),
         withdrawn: withdrawn.collect(),
+        recalled: Vec::new(),
+        uncounted: Vec::new(),
+        gifts: std::collections::BTreeMap::new(),
+        partner: purchase.partner,
         whole: quarters == 4,
     }
 }

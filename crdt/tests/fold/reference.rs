@@ -122,7 +122,9 @@ fn facts_of(id: OperationId, stamp: Stamp, body: &Body) -> Vec<Fact> {
         }
         Body::Cancel(body) | Body::Return(body) => {
             facts.push(Fact::Counted(-body.counted.0));
-            facts.extend(taken(body.restored.as_ref(), -1));
+            for restored in &body.restored {
+                facts.extend(taken(Some(restored), -1));
+            }
             facts.extend(body.withdrawn.iter().flat_map(|from| {
                 let account = from.account;
                 let parts = from.takes.iter();
@@ -150,7 +152,12 @@ fn facts_of(id: OperationId, stamp: Stamp, body: &Body) -> Vec<Fact> {
             given: body.given,
         }),
         Body::AllowanceReturn(body) => facts.push(Fact::GivenBack(body.allowance)),
-        Body::Profile(_) | Body::ClockMark(_) | Body::IncarnationMark(_) => {}
+        Body::Profile(_)
+        | Body::ClockMark(_)
+        | Body::IncarnationMark(_)
+        | Body::Tag(_)
+        | Body::Charge(_)
+        | Body::Refund(_) => {}
     }
     facts
 }

@@ -1,5 +1,7 @@
 //! Samples of every kind of operation, with every variant of what is inside them.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::allowance::{Allowance, AllowanceRef, AllowanceUse, Rung};
 use kopilka_crdt::card::{Card, CardKind, CardState};
 use kopilka_crdt::clock::Day;
@@ -36,6 +38,9 @@ pub fn place(body: &Body) -> usize {
         Body::AllowanceReturn(_) => 10,
         Body::ClockMark(_) => 11,
         Body::IncarnationMark(_) => 12,
+        Body::Tag(_) => 13,
+        Body::Charge(_) => 14,
+        Body::Refund(_) => 15,
     }
 }
 
@@ -176,6 +181,7 @@ fn enrolment() -> Body {
         partner: PartnerId(3),
         till: Some(TillId(41)),
         cashier: Some(CashierId(502)),
+        referrer: Some(MemberId(78)),
     })
 }
 
@@ -190,6 +196,7 @@ fn bare_enrolment() -> Body {
         partner: PartnerId(0),
         till: None,
         cashier: None,
+        referrer: None,
     })
 }
 
@@ -338,7 +345,13 @@ fn reversal(whole: bool) -> Reversal {
         }],
         refund: Minor(6_897),
         counted: Minor(6_897),
-        restored: Some(take(lot(1, 0), 517)),
+        day: Day(20_424),
+        restored: vec![take(lot(1, 0), 517)],
+        renewed: Vec::new(),
+        recalled: Vec::new(),
+        uncounted: Vec::new(),
+        gifts: BTreeMap::new(),
+        partner: PartnerId(3),
         withdrawn: vec![take(lot(9, 0), 340)],
         whole,
     }

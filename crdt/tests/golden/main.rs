@@ -40,6 +40,7 @@ fn member() -> Member {
     member.shown = Shown {
         name: "Анна К.".to_owned(),
         phone: "+7 *** ***-45-67".to_owned(),
+        birthday: "02-29".parse().ok(),
     };
     let mark = BlockMark {
         order: 12,

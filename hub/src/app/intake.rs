@@ -146,7 +146,9 @@ pub fn is_storable(run: &Verified) -> bool {
     run.operations.iter().all(|operation| {
         let named = match &operation.body {
             Body::Purchase(purchase) => purchase.receipt.number,
+            Body::Charge(charge) => charge.receipt.number,
             Body::Cancel(reversal) | Body::Return(reversal) => reversal.purchase.sequence,
+            Body::Refund(refund) => refund.charge.sequence,
             Body::Enrol(_)
             | Body::Bind(_)
             | Body::CardState(_)
@@ -156,7 +158,8 @@ pub fn is_storable(run: &Verified) -> bool {
             | Body::Consent(_)
             | Body::AllowanceReturn(_)
             | Body::ClockMark(_)
-            | Body::IncarnationMark(_) => 0,
+            | Body::IncarnationMark(_)
+            | Body::Tag(_) => 0,
         };
         fits(operation.stamp.0)
             && fits(operation.id.sequence)
@@ -189,7 +192,10 @@ async fn programmes_of(
             | Body::Consent(_)
             | Body::AllowanceReturn(_)
             | Body::ClockMark(_)
-            | Body::IncarnationMark(_) => None,
+            | Body::IncarnationMark(_)
+            | Body::Tag(_)
+            | Body::Charge(_)
+            | Body::Refund(_) => None,
         })
         .collect();
     numbers.sort_unstable();

@@ -296,7 +296,11 @@ impl Figures {
                     .iter()
                     .map(sum)
                     .fold(0, i64::saturating_sub),
-                taken: taken(&reversal.restored).saturating_neg(),
+                taken: reversal
+                    .restored
+                    .iter()
+                    .map(sum)
+                    .fold(0, i64::saturating_sub),
                 counted: reversal.counted.0.saturating_neg(),
                 receipt: None,
             },
@@ -305,6 +309,18 @@ impl Figures {
                 taken: taken(&adjustment.taken),
                 counted: adjustment.counted.0,
                 receipt: None,
+            },
+            Body::Charge(charge) => Self {
+                taken: taken(&charge.taken),
+                receipt: Some(ReceiptView {
+                    till: charge.receipt.till.to_string(),
+                    number: charge.receipt.number,
+                }),
+                ..Self::default()
+            },
+            Body::Refund(refund) => Self {
+                taken: taken(&refund.restored).saturating_neg(),
+                ..Self::default()
             },
             Body::Enrol(enrolment) => Self {
                 credited: credits(&enrolment.credits),
@@ -317,7 +333,8 @@ impl Figures {
             | Body::Consent(_)
             | Body::AllowanceReturn(_)
             | Body::ClockMark(_)
-            | Body::IncarnationMark(_) => Self::default(),
+            | Body::IncarnationMark(_)
+            | Body::Tag(_) => Self::default(),
         }
     }
 }

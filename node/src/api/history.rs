@@ -134,6 +134,11 @@ fn operation_json(entry: &HistoryEntry, at: String) -> Result<OperationJson, App
             json.credited = credits(&body.credits)?;
             json.taken = takes(&body.taken)?;
         }
+        Body::Charge(body) => {
+            json.receipt = Some(body.receipt.into());
+            json.taken = takes(&body.taken)?;
+        }
+        Body::Refund(body) => json.taken = -takes(&body.restored)?,
         Body::Bind(_)
         | Body::CardState(_)
         | Body::Gift(_)
@@ -141,7 +146,8 @@ fn operation_json(entry: &HistoryEntry, at: String) -> Result<OperationJson, App
         | Body::Consent(_)
         | Body::AllowanceReturn(_)
         | Body::ClockMark(_)
-        | Body::IncarnationMark(_) => {}
+        | Body::IncarnationMark(_)
+        | Body::Tag(_) => {}
     }
     Ok(json)
 }

@@ -437,8 +437,8 @@ fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> 
         promotions: purchase
             .promoted
             .iter()
-            .flat_map(|promoted| &promoted.promotions)
-            .map(ToString::to_string)
+            .flat_map(|promoted| &promoted.applied)
+            .map(|applied| applied.promotion.to_string())
             .collect(),
         total: total.0,
         redeemed: total.0 - to_pay.0,

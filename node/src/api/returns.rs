@@ -118,8 +118,9 @@ fn returned_lines(lines: Vec<ReturnedLineJson>) -> Result<Vec<ReturnedLine>, Pro
     lines.into_iter().map(returned).collect()
 }
 
-fn sum(taken: &AccountTakes) -> Result<Minor, AppError> {
-    Ok(Minor::sum(taken.takes.iter().map(|take| take.amount))?)
+fn sum(taken: &[AccountTakes]) -> Result<Minor, AppError> {
+    let takes = taken.iter().flat_map(|taken| &taken.takes);
+    Ok(Minor::sum(takes.map(|take| take.amount))?)
 }
 
 fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, Problem> {
@@ -130,11 +131,7 @@ fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, P
         }
     };
     let reversal = &reversed.reversal;
-    let restored = reversal.restored.as_ref().map(sum).transpose()?;
-    let mut withdrawn = Minor::ZERO;
-    for taken in &reversal.withdrawn {
-        withdrawn = withdrawn.plus(sum(taken)?).map_err(AppError::from)?;
-    }
+    let (restored, withdrawn) = (sum(&reversal.restored)?, sum(&reversal.withdrawn)?);
     let line = |line: &ReturnedLine| ReturnedLineJson {
         line: line.line,
         quantity: line.quantity.to_string(),
@@ -145,7 +142,7 @@ fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, P
         member_id: reversal.member.to_string(),
         lines: reversal.lines.iter().map(line).collect(),
         refund: reversal.refund.0,
-        restored: restored.unwrap_or_default().0,
+        restored: restored.0,
         withdrawn: withdrawn.0,
         whole: reversal.whole,
         balances: balances(app, &reversed.balances)?,

@@ -150,6 +150,7 @@ fn rung(body: &Body) -> Option<Rung> {
     let authority = match body {
         Body::Purchase(purchase) => purchase.authority.as_ref(),
         Body::Adjust(adjustment) => adjustment.authority.as_ref(),
+        Body::Charge(charge) => charge.authority.as_ref(),
         Body::Enrol(_)
         | Body::Bind(_)
         | Body::CardState(_)
@@ -160,7 +161,9 @@ fn rung(body: &Body) -> Option<Rung> {
         | Body::Consent(_)
         | Body::AllowanceReturn(_)
         | Body::ClockMark(_)
-        | Body::IncarnationMark(_) => None,
+        | Body::IncarnationMark(_)
+        | Body::Tag(_)
+        | Body::Refund(_) => None,
     };
     authority.map(|authority| authority.rung)
 }

@@ -77,6 +77,7 @@ impl Core {
             partner: directory.store.partner,
             till: Some(call.till),
             cashier: Some(call.cashier),
+            referrer: None,
         };
         let (operation, _) = self.record(at_ms, id, &mut member, Body::Enrol(body))?;
         Ok(Outcome::Enrolled {

@@ -64,6 +64,7 @@ pub fn person(number: u64, lookup: &LookupKey, today: Day) -> Person {
         shown: Shown {
             name: masked_name("Анна", "Кузнецова"),
             phone: masked_phone(phone.reveal()),
+            birthday: None,
         },
         counted: Minor(100_000 + varied(number, 300_000)),
         purchases: 7,

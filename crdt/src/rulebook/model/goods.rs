@@ -56,3 +56,7 @@ pub(super) fn yes() -> bool {
 pub(super) fn is_yes(value: &bool) -> bool {
     *value
 }
+
+pub(super) fn is_no(value: &bool) -> bool {
+    !*value
+}

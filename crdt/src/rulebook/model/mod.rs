@@ -3,6 +3,8 @@
 pub mod condition;
 pub mod goods;
 pub mod promotion;
+pub mod resource;
+pub mod tier;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ use crate::ids::{AccountId, PromotionId};
 use crate::money::Minor;
 pub use goods::{Filter, GroupRules};
 pub use promotion::Promotion;
+pub use resource::{GiftCardRules, ReferralRules, ReturnRules, SeriesRules, Shortfall};
+pub use tier::{TierMeasure, TierRules, TierWindow, Tiering};
 
 /// The schema version that this program writes. Version 1 had no promotions, and is read as version 2 without any.
 pub const RULE_BOOK_SCHEMA: u16 = 2;
@@ -52,10 +56,37 @@ pub struct RuleBook {
     pub accounts: BTreeMap<AccountId, AccountRules>,
     /// Tiers, from the lowest threshold up; the first starts at 0.
     pub tiers: Vec<TierRules>,
+    /// What the thresholds are compared with.
+    #[serde(default)]
+    pub tiering: Tiering,
     /// How purchases earn.
     pub earning: EarningRules,
     /// How points pay.
     pub redemption: RedemptionRules,
+    /// How other accounts pay, beside the one above, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payments: Vec<RedemptionRules>,
+    /// What becomes of points when goods come back.
+    #[serde(default)]
+    pub returns: ReturnRules,
+    /// Points for bringing friends.
+    #[serde(default)]
+    pub referral: Option<ReferralRules>,
+    /// Series of coupons, by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coupons: BTreeMap<String, SeriesRules>,
+    /// Gift cards.
+    #[serde(default)]
+    pub gift_cards: Option<GiftCardRules>,
+    /// Segments and tags that promotions may ask for, by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Text>,
+    /// Badges and statuses that promotions may award, by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub badges: BTreeMap<String, Text>,
+    /// Gifts that promotions may credit, by code.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gifts: BTreeMap<String, Text>,
     /// Product groups with rules of their own, by code.
     pub groups: BTreeMap<String, GroupRules>,
     /// Points for joining.
@@ -125,20 +156,6 @@ pub struct AccountRules {
     pub expires_after_days: Option<u32>,
 }
 
-/// One tier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TierRules {
-    /// Short code, such as `gold`.
-    pub code: String,
-    /// Its name.
-    pub name: Text,
-    /// Purchase total from which a member is in it, minor units.
-    pub from_minor: Minor,
-    /// Points earned, in thousandths of what was paid.
-    pub earn_permille: u32,
-}
-
 /// How purchases earn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,6 +180,9 @@ pub struct RedemptionRules {
     pub amount_min_minor: Minor,
     /// Redemptions are rounded down to a multiple of this.
     pub step_minor: i64,
+    /// For which goods; all that points may pay for when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goods: Option<Filter>,
 }
 
 /// Points for joining.
@@ -236,6 +256,7 @@ impl RuleBook {
                 tier("gold", "Золотой", "Gold", 1_000_001, 100),
                 tier("platinum", "Платиновый", "Platinum", 3_000_001, 150),
             ],
+            tiering: Tiering::default(),
             earning: EarningRules {
                 account: points,
                 step_minor: 1,
@@ -246,7 +267,16 @@ impl RuleBook {
                 share_permille_max: 300,
                 amount_min_minor: Minor::ZERO,
                 step_minor: 1,
+                goods: None,
             },
+            payments: Vec::new(),
+            returns: ReturnRules::default(),
+            referral: None,
+            coupons: BTreeMap::new(),
+            gift_cards: None,
+            tags: BTreeMap::new(),
+            badges: BTreeMap::new(),
+            gifts: BTreeMap::new(),
             groups: BTreeMap::from([
                 ("tobacco".to_owned(), closed.clone()),
                 ("gift_card".to_owned(), closed),

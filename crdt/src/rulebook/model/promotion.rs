@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Text;
 use super::condition::{Condition, Measure};
-use super::goods::{Filter, is_yes, yes};
+use super::goods::{Filter, is_no, is_yes, yes};
 use crate::ids::AccountId;
 use crate::money::Minor;
 
@@ -47,6 +47,9 @@ pub struct Promotion {
     /// Points that it costs, for rewards that members choose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<PointsPrice>,
+    /// Whether limits still count a use, once the whole receipt was taken back.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub counts_returned: bool,
     /// Which members of an experiment see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<ExperimentShare>,
@@ -487,8 +490,4 @@ pub struct ExperimentShare {
     pub from_permille: u16,
     /// Up to, but without, this one.
     pub to_permille: u16,
-}
-
-fn is_no(value: &bool) -> bool {
-    !*value
 }

@@ -58,6 +58,7 @@ impl Newcomer {
             partner: setting.target.partner,
             till: None,
             cashier: None,
+            referrer: None,
         };
         Self {
             line: applicant.line,

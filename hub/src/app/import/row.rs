@@ -120,6 +120,7 @@ pub fn read(
             phone: phone
                 .map(|phone| masked_phone(phone.reveal()))
                 .unwrap_or_default(),
+            birthday: None,
         },
         questionnaire,
         consents: row.consents()?,

@@ -62,6 +62,7 @@ pub(super) fn need(keys: &mut Keys, body: &Body) {
     match body {
         Body::Purchase(purchase) => keys.receipts.push(purchase.receipt),
         Body::Cancel(reversal) | Body::Return(reversal) => keys.operations.push(reversal.purchase),
+        Body::Refund(refund) => keys.operations.push(refund.charge),
         Body::Enrol(_) | Body::Bind(_) => {
             keys.identifiers
                 .extend(identifiers(body).into_iter().map(|(hash, _)| hash));
@@ -73,7 +74,9 @@ pub(super) fn need(keys: &mut Keys, body: &Body) {
         | Body::Consent(_)
         | Body::AllowanceReturn(_)
         | Body::ClockMark(_)
-        | Body::IncarnationMark(_) => {}
+        | Body::IncarnationMark(_)
+        | Body::Tag(_)
+        | Body::Charge(_) => {}
     }
 }
 
@@ -114,7 +117,10 @@ pub(super) fn identifiers(body: &Body) -> Vec<(IdentifierHash, IdentifierKind)> 
         | Body::Consent(_)
         | Body::AllowanceReturn(_)
         | Body::ClockMark(_)
-        | Body::IncarnationMark(_) => Vec::new(),
+        | Body::IncarnationMark(_)
+        | Body::Tag(_)
+        | Body::Charge(_)
+        | Body::Refund(_) => Vec::new(),
     }
 }
 

@@ -29,6 +29,28 @@ impl Names<'_> {
                     .authority
                     .iter_mut()
                     .for_each(|authority| self.rename_authority(authority));
+                let promoted = purchase.promoted.iter_mut();
+                for spending in promoted.flat_map(|promoted| &mut promoted.spent) {
+                    self.rename_takes(&mut spending.taken);
+                    self.rename_authority(&mut spending.authority);
+                }
+            }
+            Body::Charge(charge) => {
+                charge
+                    .taken
+                    .iter_mut()
+                    .for_each(|takes| self.rename_takes(takes));
+                charge
+                    .authority
+                    .iter_mut()
+                    .for_each(|authority| self.rename_authority(authority));
+            }
+            Body::Refund(refund) => {
+                self.rename_operation(&mut refund.charge);
+                refund
+                    .restored
+                    .iter_mut()
+                    .for_each(|takes| self.rename_takes(takes));
             }
             Body::Adjust(adjustment) => {
                 adjustment
@@ -49,6 +71,7 @@ impl Names<'_> {
                 reversal
                     .withdrawn
                     .iter_mut()
+                    .chain(&mut reversal.recalled)
                     .for_each(|takes| self.rename_takes(takes));
             }
             Body::AllowanceReturn(back) => self.rename_allowance(&mut back.allowance),
@@ -59,7 +82,8 @@ impl Names<'_> {
             | Body::Profile(_)
             | Body::Consent(_)
             | Body::ClockMark(_)
-            | Body::IncarnationMark(_) => {}
+            | Body::IncarnationMark(_)
+            | Body::Tag(_) => {}
         }
         renamed
     }
