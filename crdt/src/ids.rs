@@ -73,6 +73,11 @@ number_id!(
     PromotionId, u32, "x", "promotion"
 );
 
+impl AccountId {
+    /// The account on the record of a promotion's limit that holds what is left of it; no rule book may name it.
+    pub const BUDGET: Self = Self(u16::MAX);
+}
+
 impl NodeId {
     /// The hub, where it makes operations of its own.
     pub const HUB: Self = Self(0);

@@ -72,6 +72,7 @@ fn receipt(lines: u32) -> Vec<ReceiptLine> {
             quantity: Milli(1_000 * (1 + u64::from(place % 3))),
             unit_price: Minor(9_990),
             discount: Minor::ZERO,
+            price_min: None,
             attributes: std::collections::BTreeMap::new(),
         })
         .collect()
@@ -92,7 +93,15 @@ fn quotes(criterion: &mut Criterion) {
             let receipt = receipt(lines);
             let name = BenchmarkId::new(format!("{count} promotions"), format!("{lines} lines"));
             group.bench_function(name, |bench| {
-                bench.iter(|| price(&programme, &shopper, &occasion, &receipt, Wish::Most));
+                bench.iter(|| {
+                    price(
+                        &programme,
+                        &shopper,
+                        &occasion,
+                        &receipt,
+                        &Wish::Most.into(),
+                    )
+                });
             });
         }
     }

@@ -47,6 +47,7 @@ fn receipt(lines: u64) -> Vec<ReceiptLine> {
             quantity: Milli(500 + place),
             unit_price: Minor(9_990),
             discount: Minor::ZERO,
+            price_min: None,
             attributes: std::collections::BTreeMap::new(),
         })
         .collect()

@@ -10,6 +10,7 @@ pub mod pricing;
 pub mod programme;
 pub mod promotion;
 pub mod redemption;
+pub mod repricing;
 pub mod reversal;
 pub mod validation;
 pub mod verdict;

@@ -3,20 +3,15 @@
 //! No verdict undoes what a store has given: goods are gone, so a doubtful operation is counted and named. Only the
 //! second posting of one receipt, and what cannot be computed at all, is kept without being counted.
 
-use std::collections::BTreeMap;
-
 use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::ids::{Incarnation, OperationId};
 use kopilka_crdt::ledger::{Account, apply};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{
-    AccountTakes, Authority, Body, Promoted, Purchase, PurchaseLine, Reversal, Verdict,
-};
+use kopilka_crdt::operation::{AccountTakes, Authority, Body, Purchase, Reversal, Verdict};
 
-use crate::pricing::{ReceiptLine, Wish, price_again};
 use crate::programme::Programme;
-use crate::promotion::{Occasion, Shopper};
+use crate::repricing::{agrees, reprice};
 
 /// What a suspicion is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,6 +154,11 @@ fn before_fold(member: &Member, body: &Body, context: &Context<'_>, found: &mut 
                     "points were redeemed without any right",
                 );
             }
+            let promoted = purchase.promoted.iter();
+            for spending in promoted.flat_map(|promoted| &promoted.spent) {
+                let (authority, taken) = (&spending.authority, &spending.taken);
+                rights(member, authority, Some(taken), context, found);
+            }
             mispriced(member, purchase, context, found);
         }
         Body::Adjust(adjustment) => {
@@ -203,13 +203,14 @@ fn after_fold(
     found: &mut Findings,
 ) {
     match body {
-        Body::Purchase(purchase) => overdraft(
-            before,
-            after,
-            purchase.redeemed.as_ref(),
-            context.day,
-            found,
-        ),
+        Body::Purchase(purchase) => {
+            let promoted = purchase.promoted.iter();
+            let further = promoted.flat_map(|promoted| &promoted.spent);
+            let further = further.map(|spending| &spending.taken);
+            for taken in purchase.redeemed.iter().chain(further) {
+                overdraft(before, after, Some(taken), context.day, found);
+            }
+        }
         Body::Adjust(adjustment) => {
             overdraft(before, after, adjustment.taken.as_ref(), context.day, found)
         }
@@ -342,17 +343,6 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
         found.add(Verdict::Mispriced, Suspicion::Mispriced, reason);
         return;
     };
-    let receipt = rung_up(purchase);
-    let redeemed = purchase
-        .redeemed
-        .iter()
-        .flat_map(|takes| &takes.takes)
-        .fold(0_i64, |sum, take| sum.saturating_add(take.amount.0));
-    let wish = if redeemed == 0 {
-        Wish::Nothing
-    } else {
-        Wish::Exactly(Minor(redeemed))
-    };
     // The store may not have known of returns elsewhere that took a tier away again.
     let seen_at_most = Minor(member.counted.0.saturating_add(member.taken_back.0));
     let own_tier = programme.tier(seen_at_most);
@@ -370,56 +360,14 @@ fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found:
             Day(context.day.0.saturating_sub(1)),
             context.day.plus(1),
         ] {
-            let shopper = Shopper {
-                tier: tier.code.clone(),
-                balances: BTreeMap::from([(programme.rules().redemption.account, Minor(redeemed))]),
-                ..Shopper::default()
-            };
-            let promoted = purchase.promoted.as_ref();
-            let given = promoted.map_or_else(Vec::new, Promoted::promotions);
-            match price_again(
-                programme,
-                &shopper,
-                &Occasion::at(day),
-                &given,
-                &receipt,
-                wish,
-            ) {
-                Ok(quote) => {
-                    let counted = quote.to_pay == purchase.counted;
-                    if quote.lines == purchase.lines && quote.earned == purchase.earned && counted {
-                        return;
-                    }
-                }
+            let priced = reprice(programme, purchase, &tier.code, day);
+            let agreed = priced.and_then(|quote| Ok(agrees(programme, purchase, &quote, day)?));
+            match agreed {
+                Ok(true) => return,
+                Ok(false) => {}
                 Err(error) => reason = format!("the rules do not allow the purchase: {error}"),
             }
         }
     }
     found.add(Verdict::Mispriced, Suspicion::Mispriced, reason);
-}
-
-/// The lines as the till rang them up, before any promotion.
-fn rung_up(purchase: &Purchase) -> Vec<ReceiptLine> {
-    let lines = (0..).zip(&purchase.lines);
-    let known = |index: u16, line: &PurchaseLine| match &purchase.promoted {
-        Some(promoted) => {
-            let attributes = promoted.attributes.get(&index).cloned();
-            let discount = promoted.till_discounts.get(&index).copied();
-            (discount.unwrap_or_default(), attributes.unwrap_or_default())
-        }
-        None => (line.discount, BTreeMap::new()),
-    };
-    lines
-        .map(|(index, line)| {
-            let (discount, attributes) = known(index, line);
-            ReceiptLine {
-                sku: line.sku.clone(),
-                group: line.group.clone(),
-                quantity: line.quantity,
-                unit_price: line.unit_price,
-                discount,
-                attributes,
-            }
-        })
-        .collect()
 }

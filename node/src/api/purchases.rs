@@ -47,6 +47,8 @@ pub(super) struct LineBody {
     unit_price: i64,
     /// What the till took off the line, minor units.
     discount: Option<i64>,
+    /// The price below which a unit may not be sold, minor units.
+    price_min: Option<i64>,
     /// What else is known of the goods, such as `brand`: promotions may ask for it. At most 16.
     #[serde(default)]
     attributes: BTreeMap<String, String>,
@@ -377,6 +379,7 @@ fn receipt_lines(lines: Vec<LineBody>) -> Result<Vec<ReceiptLine>, Problem> {
             group: line.group.unwrap_or_default(),
             unit_price: Minor(line.unit_price),
             discount: Minor(line.discount.unwrap_or_default()),
+            price_min: line.price_min.map(Minor),
             attributes: line.attributes,
         });
     }

@@ -101,13 +101,12 @@ pub(super) struct Customer<'a> {
 }
 
 impl Customer<'_> {
-    /// Prices a basket in this store; `online`: the hub answers.
+    /// Prices a basket at a moment and place.
     pub(super) fn price(
         &self,
         id: MemberId,
         basket: &Basket,
-        store: &Directory,
-        online: bool,
+        occasion: &Occasion,
     ) -> Result<Quote, PricingError> {
         let spent = self.bound.spent(self.member)?;
         let today = self.moment.today();
@@ -116,8 +115,19 @@ impl Customer<'_> {
         let card = basket.card.and_then(|tag| self.member.cards.get(&tag));
         shopper.member = Some(id);
         shopper.card_kind = card.map(|card| card.kind);
+        pricing::price(
+            &self.rules.programme,
+            &shopper,
+            occasion,
+            &basket.lines,
+            &basket.wish.into(),
+        )
+    }
+
+    /// The moment and the place of a sale in this store; `online`: the hub answers.
+    pub(super) fn occasion(&self, basket: &Basket, store: &Directory, online: bool) -> Occasion {
         let (store_day, minute) = store.wall_clock(self.moment.now_ms);
-        let occasion = Occasion {
+        Occasion {
             store_day,
             minute,
             store: store.store.store,
@@ -126,15 +136,8 @@ impl Customer<'_> {
             tenders: basket.tenders.iter().map(|tender| tender.kind).collect(),
             codes: basket.codes.clone(),
             online,
-            ..Occasion::at(today)
-        };
-        pricing::price(
-            &self.rules.programme,
-            &shopper,
-            &occasion,
-            &basket.lines,
-            basket.wish,
-        )
+            ..Occasion::at(self.moment.today())
+        }
     }
 
     pub(super) fn authorise(

@@ -162,7 +162,9 @@ impl App {
     pub fn quote(&self, id: MemberId, basket: &Basket) -> Result<Quote, AppError> {
         let (now, store) = (self.member_now(id)?, self.directory()?);
         let online = self.hub().is_connected();
-        Ok(now.customer().price(id, basket, &store, online)?)
+        let customer = now.customer();
+        let occasion = customer.occasion(basket, &store, online);
+        Ok(customer.price(id, basket, &occasion)?)
     }
 
     pub(super) fn member_now(&self, id: MemberId) -> Result<MemberNow, AppError> {

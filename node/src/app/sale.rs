@@ -114,7 +114,8 @@ impl Core {
             moment: rules.moment(at_ms),
         };
         let store = self.directory()?;
-        let quote = customer.price(sale.member, &sale.basket, &store, sale.online)?;
+        let occasion = customer.occasion(&sale.basket, &store, sale.online);
+        let quote = customer.price(sale.member, &sale.basket, &occasion)?;
         let granted = if quote.redeemed > Minor::ZERO {
             let account = rules.programme.rules().redemption.account;
             Some(customer.authorise(account, quote.redeemed, hub)?)
@@ -130,7 +131,7 @@ impl Core {
             member: sale.member,
             card: sale.basket.card,
             publication: rules.programme.number(),
-            promoted: quote.promoted(&sale.basket.lines),
+            promoted: quote.promoted(&rules.programme, &sale.basket.lines, &occasion)?,
             lines: quote.lines,
             tenders: sale.basket.tenders.clone(),
             redeemed,

@@ -20,6 +20,8 @@ pub(crate) struct CartLine<'a> {
     pub original: Minor,
     /// What is left of it.
     pub left: Minor,
+    /// What has to be left of it.
+    pub floor: Minor,
     /// Whole units; none of weighed goods.
     pub units: u32,
     /// Units that no buy-and-get promotion has used.
@@ -56,6 +58,7 @@ impl<'a> Cart<'a> {
         let groups = &programme.rules().groups;
         let lines = receipt.iter().map(|item| {
             let original = item.quantity.price(item.unit_price)?.minus(item.discount)?;
+            let least = item.quantity.price(item.price_min.unwrap_or_default())?;
             let whole = item.quantity.0 % 1_000 == 0;
             let units = if whole {
                 u32::try_from(item.quantity.0 / 1_000).map_err(|_| AmountError)?
@@ -67,6 +70,7 @@ impl<'a> Cart<'a> {
                 lineage: lineage(groups, &item.group),
                 original,
                 left: original,
+                floor: least.min(original),
                 units,
                 free_units: units,
                 used_left: Minor::ZERO,
@@ -120,10 +124,9 @@ impl<'a> Cart<'a> {
     ) -> Result<Minor, AmountError> {
         let mut shares = Vec::with_capacity(wanted.len());
         for (line, wanted) in self.lines.iter().zip(wanted) {
-            let floor = line.original.minus(
-                line.original
-                    .fraction(self.bounds.line_permille_max.into(), 1_000)?,
-            )?;
+            let most = i64::from(self.bounds.line_permille_max);
+            let most = line.original.fraction(most, 1_000)?;
+            let floor = line.original.minus(most)?.max(line.floor);
             let room = if line.open {
                 line.left.minus(floor)?.max(Minor::ZERO)
             } else {

@@ -16,6 +16,8 @@ pub(super) struct Question<'a> {
     pub cart: &'a Cart<'a>,
     pub shopper: &'a Shopper,
     pub occasion: &'a Occasion,
+    /// Series of the coupons shown that are not used up yet.
+    pub coupons: &'a [String],
     /// Segments are not asked for: without the hub, any cardholder will do.
     pub any_cardholder: bool,
     /// What only the store can know is taken as said.
@@ -127,8 +129,11 @@ pub(super) fn check(
         | Condition::Partners { .. }
         | Condition::Channels { .. }
         | Condition::Tenders { .. }
-        | Condition::PromoCodes { .. }
-        | Condition::Coupons { .. } => of_occasion(condition, occasion),
+        | Condition::PromoCodes { .. } => of_occasion(condition, occasion),
+        Condition::Coupons { of } => {
+            let shown = question.coupons.iter().any(|series| of.contains(series));
+            hold(shown, Why::Code)
+        }
         Condition::Tags { .. } if question.any_cardholder => {
             hold(shopper.member.is_some(), Why::Audience)
         }
@@ -190,12 +195,12 @@ fn of_occasion(condition: &Condition, occasion: &Occasion) -> Result<(), Why> {
             };
             hold(of.iter().any(entered), Why::Code)
         }
-        Condition::Coupons { of } => hold(one_of(of, &occasion.coupons), Why::Code),
         Condition::All { .. }
         | Condition::Any { .. }
         | Condition::Not { .. }
         | Condition::Total { .. }
         | Condition::Goods { .. }
+        | Condition::Coupons { .. }
         | Condition::Tiers { .. }
         | Condition::CardKinds { .. }
         | Condition::Tags { .. }

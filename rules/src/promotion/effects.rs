@@ -2,10 +2,9 @@
 
 use kopilka_crdt::ids::PromotionId;
 use kopilka_crdt::money::{AmountError, Minor};
-use kopilka_crdt::rulebook::model::promotion::{Effect, LimitCount, LimitScope, Promotion};
+use kopilka_crdt::rulebook::model::promotion::{Effect, Limit, LimitCount, LimitScope, Promotion};
 
 use super::engine::{Earning, REWARDS_MAX, Run};
-use super::facts::Shopper;
 use super::points::Worth;
 use super::sets::{BuyGet, buy_get, sets};
 use super::{Credited, Issued, discount, points};
@@ -38,7 +37,7 @@ impl Run<'_> {
                 let mut shares =
                     points::shares(&self.cart, *how, goods.as_ref(), worth, self.rules.rounding)?;
                 let sum = Minor::sum(shares.iter().copied())?;
-                if let Some(most) = room(promotion, LimitCount::Points, id, self.shopper) {
+                if let Some(most) = self.room(promotion, LimitCount::Points, id) {
                     let most = most.minus(self.credited_by(id)?)?.max(Minor::ZERO);
                     if sum > most {
                         shares = kopilka_crdt::money::split(most, &shares)?;
@@ -60,6 +59,45 @@ impl Run<'_> {
             }
         }
         Ok((off, credited))
+    }
+
+    /// What the limits counted in `count` leave for this receipt; none when there are no such limits.
+    fn room(&self, promotion: &Promotion, count: LimitCount, id: PromotionId) -> Option<Minor> {
+        let limits = promotion.limits.iter().enumerate();
+        let rooms = limits
+            .filter(|(_, limit)| limit.count == count)
+            .map(|(place, limit)| self.left_of(limit, id, place));
+        rooms.min()
+    }
+
+    fn left_of(&self, limit: &Limit, id: PromotionId, place: usize) -> Minor {
+        if limit.scope == LimitScope::Receipt {
+            return Minor(i64::try_from(limit.most).unwrap_or(i64::MAX));
+        }
+        if let Some(said) = self.said(id) {
+            return match limit.count {
+                LimitCount::Money => said.off,
+                LimitCount::Points => said.points,
+                LimitCount::Uses => Minor(1),
+            };
+        }
+        let used = self.shopper.used.get(&(id, place)).copied().unwrap_or(0);
+        Minor(i64::try_from(limit.most.saturating_sub(used)).unwrap_or(i64::MAX))
+    }
+
+    /// Coupons of a series that the member holds, those of this receipt among them.
+    fn held(&self, series: &str) -> u32 {
+        let account = self.rules.coupons.get(series).map(|rules| rules.account);
+        let before = account.and_then(|account| self.shopper.balances.get(&account));
+        let of_series = |issued: &&(PromotionId, Issued)| matches!(&issued.1, Issued::Coupon { series: one } if one == series);
+        let now = self.issued.iter().filter(of_series).count();
+        let used = self
+            .coupons
+            .iter()
+            .filter(|one| one.series == series)
+            .count();
+        let before = usize::try_from(before.copied().unwrap_or_default().0).unwrap_or(0);
+        u32::try_from((before + now).saturating_sub(used)).unwrap_or(u32::MAX)
     }
 
     fn credited_by(&self, id: PromotionId) -> Result<Minor, AmountError> {
@@ -118,7 +156,7 @@ impl Run<'_> {
             | Effect::Message { .. }
             | Effect::Badge { .. } => return Ok(Minor::ZERO),
         };
-        let most = match room(promotion, LimitCount::Money, id, self.shopper) {
+        let most = match self.room(promotion, LimitCount::Money, id) {
             Some(most) => Some(most.minus(self.cart.taken_by(id))?),
             None => None,
         };
@@ -153,9 +191,13 @@ impl Run<'_> {
                 code: code.clone(),
                 count: *count,
             }),
-            Effect::IssueCoupon { series } => Some(Issued::Coupon {
-                series: series.clone(),
-            }),
+            Effect::IssueCoupon { series } => {
+                let most = self.rules.coupons.get(series)?.per_member_max;
+                let room = self.is_as_said() || most.is_none_or(|most| self.held(series) < most);
+                room.then(|| Issued::Coupon {
+                    series: series.clone(),
+                })
+            }
             Effect::Message { to, text } => Some(Issued::Message {
                 to: *to,
                 text: text.clone(),
@@ -167,28 +209,4 @@ impl Run<'_> {
             | Effect::Points { .. } => None,
         }
     }
-}
-
-/// What the limits counted in `count` leave for this receipt; none when there are no such limits.
-fn room(
-    promotion: &Promotion,
-    count: LimitCount,
-    id: PromotionId,
-    shopper: &Shopper,
-) -> Option<Minor> {
-    let limits = promotion
-        .limits
-        .iter()
-        .enumerate()
-        .filter(|(_, limit)| limit.count == count);
-    let rooms = limits.map(|(place, limit)| {
-        let used = match limit.scope {
-            LimitScope::Receipt => 0,
-            LimitScope::Member | LimitScope::Store | LimitScope::Programme => {
-                shopper.used.get(&(id, place)).copied().unwrap_or(0)
-            }
-        };
-        Minor(i64::try_from(limit.most.saturating_sub(used)).unwrap_or(i64::MAX))
-    });
-    rooms.min()
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use kopilka_crdt::ids::{AccountId, PromotionId};
 use kopilka_crdt::money::{AmountError, Minor};
+use kopilka_crdt::operation::Applied;
 use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::promotion::{Choice, OfflinePolicy, Promotion, Stage};
 
 use super::cart::Cart;
 use super::condition::{Question, check};
+use super::coupon::{CouponUse, stands_on};
 use super::experiment::takes_part;
 use super::explanation::{Explained, Outcome, Why};
 use super::facts::{Occasion, Shopper};
@@ -36,14 +38,16 @@ pub(crate) struct Run<'a> {
     pub(crate) shopper: &'a Shopper,
     pub(crate) occasion: &'a Occasion,
     candidates: Vec<PromotionId>,
-    /// The store's word is taken for what only it can know.
-    as_said: bool,
+    /// The store's word is taken for what only it can know: these promotions gave so much.
+    as_said: Option<BTreeMap<PromotionId, Applied>>,
     pub(crate) cart: Cart<'a>,
     pub(crate) credits: Vec<Credited>,
     pub(crate) issued: Vec<(PromotionId, Issued)>,
     pub(crate) spent: Vec<Spent>,
-    /// Points redeemed beside rewards, from the account that pays.
-    pub(crate) redeemed: Minor,
+    pub(crate) coupons: Vec<CouponUse>,
+    unused_coupons: Vec<String>,
+    /// Points redeemed beside rewards, by account.
+    pub(crate) paid: BTreeMap<AccountId, Minor>,
     explained: BTreeMap<PromotionId, Outcome>,
     /// By group, the promotion that applied.
     chosen: BTreeMap<&'a str, PromotionId>,
@@ -62,21 +66,34 @@ impl<'a> Run<'a> {
             shopper,
             occasion,
             candidates,
-            as_said: false,
+            as_said: None,
             cart,
             credits: Vec::new(),
             issued: Vec::new(),
             spent: Vec::new(),
-            redeemed: Minor::ZERO,
+            coupons: Vec::new(),
+            unused_coupons: occasion.coupons.clone(),
+            paid: BTreeMap::new(),
             explained: BTreeMap::new(),
             chosen: BTreeMap::new(),
         }
     }
 
-    /// Takes the store's word for what it alone can know: who stood there, when, and what was shown.
-    pub(crate) fn trusting(mut self) -> Self {
-        self.as_said = true;
+    /// Takes the store's word for what it alone can know: who stood there, when, what was shown, and how much of a limit
+    /// was left.
+    pub(crate) fn trusting(mut self, given: &[Applied]) -> Self {
+        self.as_said = Some(given.iter().map(|one| (one.promotion, *one)).collect());
         self
+    }
+
+    /// Whether the store's word is taken for what only it can know.
+    pub(super) fn is_as_said(&self) -> bool {
+        self.as_said.is_some()
+    }
+
+    /// What the store says that a promotion gave.
+    pub(super) fn said(&self, id: PromotionId) -> Option<&Applied> {
+        self.as_said.as_ref()?.get(&id)
     }
 
     /// What became of each candidate, in order of their numbers.
@@ -212,12 +229,14 @@ impl<'a> Run<'a> {
             shopper: self.shopper,
             occasion: self.occasion,
             candidates: Vec::new(),
-            as_said: self.as_said,
+            as_said: self.as_said.clone(),
             cart: self.cart.clone(),
             credits: Vec::new(),
             issued: Vec::new(),
             spent: self.spent.clone(),
-            redeemed: self.redeemed,
+            coupons: Vec::new(),
+            unused_coupons: self.unused_coupons.clone(),
+            paid: self.paid.clone(),
             explained: BTreeMap::new(),
             chosen: self.chosen.clone(),
         }
@@ -262,6 +281,7 @@ impl<'a> Run<'a> {
                 amount,
             });
         }
+        self.use_coupons(id, promotion)?;
         if promotion.last {
             self.cart.close(id);
         }
@@ -284,28 +304,19 @@ impl<'a> Run<'a> {
         id: PromotionId,
         promotion: &Promotion,
     ) -> Result<Result<u32, Why>, AmountError> {
-        let offline = !self.occasion.online;
-        if let Some(condition) = &promotion.when {
-            let question = Question {
-                cart: &self.cart,
-                shopper: self.shopper,
-                occasion: self.occasion,
-                any_cardholder: offline && promotion.offline == OfflinePolicy::AnyCardholder,
-                as_said: self.as_said,
-            };
-            if let Err(why) = check(condition, question)? {
-                return Ok(Err(why));
-            }
+        if let Some(why) = self.occasion.left_out.get(&id) {
+            return Ok(Err(*why));
         }
-        if self.as_said {
-            return Ok(Ok(1));
-        }
-        if offline
-            && matches!(
-                promotion.offline,
-                OfflinePolicy::Online | OfflinePolicy::Allowance
-            )
+        if let Some(condition) = &promotion.when
+            && let Err(why) = check(condition, self.question(promotion))?
         {
+            return Ok(Err(why));
+        }
+        if self.as_said.is_some() {
+            let asked = self.occasion.rewards.get(&id).copied().flatten();
+            return Ok(Ok(asked.unwrap_or(1).min(REWARDS_MAX)));
+        }
+        if !self.occasion.online && promotion.offline == OfflinePolicy::Online {
             return Ok(Err(Why::Offline));
         }
         if let Some(winner) = promotion
@@ -331,6 +342,40 @@ impl<'a> Run<'a> {
         self.affordable(id, promotion)
     }
 
+    fn question(&self, promotion: &Promotion) -> Question<'_> {
+        let anybody = promotion.offline == OfflinePolicy::AnyCardholder;
+        Question {
+            cart: &self.cart,
+            shopper: self.shopper,
+            occasion: self.occasion,
+            coupons: &self.unused_coupons,
+            any_cardholder: !self.occasion.online && anybody,
+            as_said: self.as_said.is_some(),
+        }
+    }
+
+    /// Uses up the coupons that a promotion which gave something stands on.
+    fn use_coupons(&mut self, id: PromotionId, promotion: &Promotion) -> Result<(), AmountError> {
+        let Some(condition) = &promotion.when else {
+            return Ok(());
+        };
+        if self.unused_coupons.is_empty() {
+            return Ok(());
+        }
+        let mut unused = self.unused_coupons.clone();
+        for series in stands_on(condition, self.question(promotion), &mut unused)? {
+            if let Some(rules) = self.rules.coupons.get(&series) {
+                self.coupons.push(CouponUse {
+                    promotion: id,
+                    account: rules.account,
+                    series,
+                });
+            }
+        }
+        self.unused_coupons = unused;
+        Ok(())
+    }
+
     fn affordable(
         &self,
         id: PromotionId,
@@ -345,8 +390,8 @@ impl<'a> Run<'a> {
         let account = price.account.unwrap_or(self.rules.redemption.account);
         let rewards = self.spent.iter().filter(|spent| spent.account == account);
         let mut spent = Minor::sum(rewards.map(|spent| spent.amount))?;
-        if account == self.rules.redemption.account {
-            spent = spent.plus(self.redeemed)?;
+        if let Some(paid) = self.paid.get(&account) {
+            spent = spent.plus(*paid)?;
         }
         let balance = self
             .shopper

@@ -66,6 +66,8 @@ pub enum Why {
     NotAsked,
     /// The reward costs more points than there are, by so many.
     PointsShort(Minor),
+    /// Head office stopped it.
+    Stopped,
     /// It found nothing to give.
     Empty,
 }
@@ -99,6 +101,7 @@ impl Why {
             Self::Control => "control",
             Self::NotAsked => "not_asked",
             Self::PointsShort(_) => "points_short",
+            Self::Stopped => "stopped",
             Self::Empty => "empty",
         }
     }
@@ -165,6 +168,7 @@ impl Why {
                 &format!("не хватает баллов: {}", units(short)),
                 &format!("points are missing: {}", units(short)),
             ),
+            Self::Stopped => Text::new("остановлена центром", "stopped by head office"),
             Self::Empty => Text::new(
                 "нет подходящих товаров",
                 "there are no goods that it could apply to",

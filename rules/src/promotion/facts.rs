@@ -11,6 +11,7 @@ use kopilka_crdt::money::{AmountError, Minor};
 use kopilka_crdt::operation::TenderKind;
 use kopilka_crdt::rulebook::model::condition::SalesChannel;
 
+use super::explanation::Why;
 use crate::moment::Moment;
 use crate::programme::Programme;
 
@@ -74,10 +75,12 @@ pub struct Occasion {
     pub tenders: Vec<TenderKind>,
     /// Codes entered.
     pub codes: Vec<String>,
-    /// Series of valid coupons shown.
+    /// Series of valid coupons shown, one entry for each coupon.
     pub coupons: Vec<String>,
     /// Rewards asked for.
     pub rewards: Rewards,
+    /// Promotions that this sale does without, and why.
+    pub left_out: BTreeMap<PromotionId, Why>,
     /// Whether the hub answers.
     pub online: bool,
 }
@@ -124,6 +127,7 @@ impl Occasion {
             codes: Vec::new(),
             coupons: Vec::new(),
             rewards: Rewards::new(),
+            left_out: BTreeMap::new(),
             online: true,
         }
     }

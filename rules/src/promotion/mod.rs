@@ -5,6 +5,7 @@
 
 mod cart;
 mod condition;
+mod coupon;
 mod discount;
 mod effects;
 mod engine;
@@ -13,15 +14,19 @@ mod explanation;
 mod facts;
 mod goods;
 mod index;
+mod limits;
 mod points;
 mod sets;
 
 pub(crate) use cart::Cart;
+pub use coupon::CouponUse;
 pub(crate) use engine::{Earning, Run};
 pub use explanation::{Explained, Outcome, Why};
 pub use facts::{DaySum, Occasion, Rewards, Shopper};
-pub(crate) use goods::GROUP_DEPTH_MAX;
+pub(crate) use goods::{GROUP_DEPTH_MAX, picks};
 pub(crate) use index::Promotions;
+pub use limits::draws_on_budget;
+pub(crate) use limits::{counted_on_records, counting};
 
 use kopilka_crdt::ids::{AccountId, PromotionId};
 use kopilka_crdt::money::Minor;

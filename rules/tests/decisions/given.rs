@@ -86,6 +86,7 @@ pub fn line(group: &str, quantity: &str, unit_price: i64) -> ReceiptLine {
         quantity: Milli::parse(quantity).expect("the test's quantity is a decimal"),
         unit_price: Minor(unit_price),
         discount: Minor::ZERO,
+        price_min: None,
         attributes: std::collections::BTreeMap::new(),
     }
 }

@@ -44,7 +44,7 @@ pub fn differences(programme: &Programme, case: &Case) -> Vec<String> {
     let welcome = programme.welcome(occasion.today).into_iter();
     let welcome = welcome.map(|credit| (credit.account, credit.amount));
     found.optional("welcome", expected.welcome.as_ref(), &welcome.collect());
-    match price(programme, &shopper, &occasion, &receipt, wish) {
+    match price(programme, &shopper, &occasion, &receipt, &wish.into()) {
         Ok(quote) => {
             found.unless_same("refused", &expected.refused, &None);
             prices(&mut found, expected, &quote);

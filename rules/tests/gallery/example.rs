@@ -166,6 +166,7 @@ pub struct Line {
     /// What the till itself took off.
     #[serde(default)]
     pub discount: Minor,
+    pub price_min: Option<Minor>,
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
 }

@@ -102,6 +102,7 @@ pub fn receipt(lines: &[Line]) -> Vec<ReceiptLine> {
         quantity: quantity(&line.quantity),
         unit_price: line.unit_price,
         discount: line.discount,
+        price_min: line.price_min,
         attributes: line.attributes.clone(),
     };
     lines.iter().map(line).collect()

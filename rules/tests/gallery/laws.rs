@@ -119,13 +119,13 @@ fn again(of: Priced<'_>) -> Vec<String> {
         quote,
     } = of;
     let mut found = Vec::new();
-    if price(programme, shopper, occasion, receipt, wish).as_ref() != Ok(quote) {
+    if price(programme, shopper, occasion, receipt, &wish.into()).as_ref() != Ok(quote) {
         found.push("priced twice, a receipt has two prices".to_owned());
     }
     if quote.spent.is_empty() {
-        let given = quote.promotions();
+        let given = quote.applied(programme);
         let wish = Wish::Exactly(quote.redeemed);
-        match price_again(programme, shopper, occasion, &given, receipt, wish) {
+        match price_again(programme, shopper, occasion, &given, receipt, &wish.into()) {
             Ok(told) if told.lines == quote.lines && told.earned == quote.earned => {}
             Ok(told) => found.push(format!(
                 "by its promotions {given:?} the receipt costs {:?} and earns {:?}, not {:?} and {:?}",

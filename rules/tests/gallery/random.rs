@@ -209,9 +209,18 @@ fn line() -> impl Strategy<Value = ReceiptLine> {
     ];
     let group = select(vec!["", "food", "bread", "tobacco"]);
     let till = option::weighted(0.1, 0..=1_000_i64);
+    let least = option::weighted(0.2, 0..1_000_i64);
     let sku = select(vec!["A", "B", "C", "D"]);
-    (sku, group, quantity, 0..1_500_i64, any::<bool>(), till).prop_map(
-        |(sku, group, quantity, price, own, till)| {
+    (
+        sku,
+        group,
+        quantity,
+        0..1_500_i64,
+        any::<bool>(),
+        till,
+        least,
+    )
+        .prop_map(|(sku, group, quantity, price, own, till, least)| {
             let (quantity, unit_price) = (Milli(quantity), Minor(price));
             let gross = quantity.price(unit_price).expect("small");
             let brand = own.then(|| ("brand".to_owned(), "own".to_owned()));
@@ -221,10 +230,10 @@ fn line() -> impl Strategy<Value = ReceiptLine> {
                 quantity,
                 unit_price,
                 discount: gross.fraction(till.unwrap_or(0), 1_000).expect("small"),
+                price_min: least.map(Minor),
                 attributes: brand.into_iter().collect(),
             }
-        },
-    )
+        })
 }
 
 fn shopper() -> impl Strategy<Value = Shopper> {
@@ -263,7 +272,7 @@ proptest! {
         wish in select(vec![Wish::Nothing, Wish::Most]),
     ) {
         let programme = programme(&[&book]).map_err(TestCaseError::fail)?;
-        let quote = price(&programme, &shopper, &occasion, &receipt, wish);
+        let quote = price(&programme, &shopper, &occasion, &receipt, &wish.into());
         let quote = quote.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let broken = broken(Priced {
             programme: &programme,
@@ -276,6 +285,6 @@ proptest! {
         prop_assert!(broken.is_empty(), "{}", broken.join("\n"));
         // None of these promotions says that it needs the hub.
         let other = Occasion { online: !occasion.online, ..occasion };
-        prop_assert_eq!(price(&programme, &shopper, &other, &receipt, wish), Ok(quote));
+        prop_assert_eq!(price(&programme, &shopper, &other, &receipt, &wish.into()), Ok(quote));
     }
 }

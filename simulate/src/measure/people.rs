@@ -125,6 +125,7 @@ pub fn basket(number: u64) -> Vec<ReceiptLine> {
             quantity: Milli(1_000 * (1 + drawn(seed ^ article, PIECES_MAX))),
             unit_price: Minor(PRICES.0 + varied(article, PRICES.1)),
             discount: Minor::ZERO,
+            price_min: None,
             attributes: std::collections::BTreeMap::new(),
         }
     };

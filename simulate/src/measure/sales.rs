@@ -14,6 +14,7 @@ use kopilka_hub::app::entities::NodeEntity;
 use kopilka_protocol::segment::{Seal, Segment};
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{Wish, quote};
+use kopilka_rules::promotion::Occasion;
 
 use super::chain::Chain;
 use super::people::{basket, card, drawn, id, person};
@@ -110,7 +111,9 @@ impl<'a> Seller<'a> {
                     .tag(),
             ),
             publication: self.rules.number(),
-            promoted: quote.promoted(&receipt),
+            promoted: quote
+                .promoted(&self.rules, &receipt, &Occasion::at(self.today))
+                .expect("small amounts do not overflow"),
             lines: quote.lines,
             tenders: vec![Tender {
                 kind: TenderKind::BankCard,
