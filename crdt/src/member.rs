@@ -16,8 +16,8 @@ use crate::ids::{AccountId, MemberId, NodeId, OperationId, PromotionId};
 use crate::ledger::Account;
 use crate::money::Minor;
 use crate::operation::Channel;
-pub use history::{DaySum, HISTORY_DAYS, History};
-pub use usage::{Usage, Used};
+pub use history::{DaySum, HISTORY_DAYS, HISTORY_LATEST, History};
+pub use usage::{USAGE_DAYS, USAGE_LATEST, Usage, Used};
 
 /// A last-writer register: the larger (stamp, operation) wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

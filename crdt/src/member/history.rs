@@ -83,7 +83,6 @@ pub(super) fn forget<T>(kept: &mut BTreeMap<Day, T>, days: u32, latest: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn history(days: &[(u32, i64)]) -> History {
         let mut history = History::default();
@@ -96,22 +95,6 @@ mod tests {
             history.add(Day(*day), sum).unwrap();
         }
         history
-    }
-
-    proptest! {
-        #[test]
-        fn order_does_not_matter(
-            mut days in prop::collection::vec((0..5_000_u32, -50..50_i64), 0..300),
-            seed: prop::sample::Index,
-        ) {
-            let first = history(&days);
-            if !days.is_empty() {
-                let middle = seed.index(days.len());
-                days.rotate_left(middle);
-                days.reverse();
-            }
-            prop_assert_eq!(history(&days), first);
-        }
     }
 
     #[test]

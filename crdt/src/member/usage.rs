@@ -74,4 +74,9 @@ impl Used {
         let mut days = self.days.range(first..=last);
         days.try_fold(Usage::default(), |sum, (_, day)| sum.plus(*day))
     }
+
+    /// The days that are kept, earliest first.
+    pub fn days(&self) -> impl Iterator<Item = (Day, Usage)> + '_ {
+        self.days.iter().map(|(day, sum)| (*day, *sum))
+    }
 }

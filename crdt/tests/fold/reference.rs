@@ -1,242 +1,18 @@
-//! A reference that is simpler than the fold: a flat list of facts, searched anew for each question.
+//! A reference that is simpler than the fold: it looks through all facts anew for each question.
 
-use kopilka_crdt::allowance::{Allowance, AllowanceRef};
-use kopilka_crdt::card::{Card, CardState};
+use std::collections::BTreeMap;
+
+use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::identifier::CardTag;
-use kopilka_crdt::ids::{AccountId, LotId, NodeId, OperationId, PartnerId};
-use kopilka_crdt::ledger::fold::EARNED_RIGHT_MS;
-use kopilka_crdt::ledger::{Cause, Lot};
-use kopilka_crdt::log::Tip;
-use kopilka_crdt::member::{Member, Register};
+use kopilka_crdt::ids::{AccountId, LotId, OperationId, PromotionId};
+use kopilka_crdt::ledger::Lot;
+use kopilka_crdt::member::{
+    DaySum, HISTORY_DAYS, HISTORY_LATEST, Member, Register, USAGE_DAYS, USAGE_LATEST, Usage, Used,
+};
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{AccountTakes, Authority, Body, Channel, Credit};
 
-use crate::history::{History, LOGS, Replica};
-
-/// One change of one counter or register.
-#[derive(Debug, Clone)]
-pub enum Fact {
-    Credited {
-        account: AccountId,
-        lot: LotId,
-        set: Lot,
-    },
-    Taken {
-        account: AccountId,
-        lot: LotId,
-        amount: i64,
-    },
-    Withdrawn {
-        account: AccountId,
-        lot: LotId,
-        amount: i64,
-    },
-    Right {
-        name: AllowanceRef,
-        right: Allowance,
-    },
-    Used {
-        name: AllowanceRef,
-        amount: i64,
-    },
-    GivenBack(AllowanceRef),
-    Joined(Stamp),
-    Bought(Stamp),
-    TakenBack,
-    Counted(i64),
-    Card {
-        tag: CardTag,
-        card: Card,
-    },
-    Gift {
-        code: String,
-        count: i32,
-    },
-    Consent {
-        channel: Channel,
-        written: (Stamp, OperationId),
-        given: bool,
-    },
-}
-
-/// Everything that a history says, in no order that matters.
-pub fn facts(history: &History) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    for ((node, incarnation), log) in LOGS.into_iter().zip(&history.logs) {
-        let mut tip = Tip::genesis(node, incarnation);
-        for entry in log {
-            let (next, stamp, body) = tip.follow(&entry.bytes).expect("an appended entry reads");
-            facts.extend(facts_of(entry.id, stamp, &body));
-            tip = next;
-        }
-    }
-    facts
-}
-
-fn facts_of(id: OperationId, stamp: Stamp, body: &Body) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    match body {
-        Body::Enrol(body) => {
-            facts.push(Fact::Joined(stamp));
-            let card = body.card.iter();
-            facts.extend(card.map(|(hash, card)| Fact::Card {
-                tag: hash.tag(),
-                card: card.clone(),
-            }));
-            let written = (stamp, id);
-            let consents = body.consents.iter();
-            facts.extend(consents.map(|&channel| Fact::Consent {
-                channel,
-                written,
-                given: true,
-            }));
-            facts.extend(credited(
-                id,
-                &body.credits,
-                Some(body.partner),
-                Cause::Welcome,
-            ));
-            facts.extend(rights(id, stamp, &body.credits));
-        }
-        Body::Bind(body) => {
-            let card = body.card.iter();
-            facts.extend(card.map(|card| Fact::Card {
-                tag: body.hash.tag(),
-                card: card.clone(),
-            }));
-            facts.extend(body.replaces.map(|tag| reached(tag, CardState::Replaced)));
-        }
-        Body::CardState(body) => facts.push(reached(body.card, body.state)),
-        Body::Purchase(body) => {
-            facts.extend([Fact::Bought(stamp), Fact::Counted(body.counted.0)]);
-            facts.extend(taken(body.redeemed.as_ref(), 1));
-            facts.extend(used(body.authority.as_ref()));
-            facts.extend(credited(
-                id,
-                &body.earned,
-                Some(body.partner),
-                Cause::Purchase,
-            ));
-            facts.extend(rights(id, stamp, &body.earned));
-        }
-        Body::Cancel(body) | Body::Return(body) => {
-            facts.push(Fact::Counted(-body.counted.0));
-            for restored in &body.restored {
-                facts.extend(taken(Some(restored), -1));
-            }
-            facts.extend(body.withdrawn.iter().flat_map(|from| {
-                let account = from.account;
-                let parts = from.takes.iter();
-                parts.map(move |part| Fact::Withdrawn {
-                    account,
-                    lot: part.lot,
-                    amount: part.amount.0,
-                })
-            }));
-            facts.extend(body.whole.then_some(Fact::TakenBack));
-        }
-        Body::Adjust(body) => {
-            facts.push(Fact::Counted(body.counted.0));
-            facts.extend(taken(body.taken.as_ref(), 1));
-            facts.extend(used(body.authority.as_ref()));
-            facts.extend(credited(id, &body.credits, Some(body.partner), body.cause));
-        }
-        Body::Gift(body) => facts.push(Fact::Gift {
-            code: body.code.clone(),
-            count: body.count,
-        }),
-        Body::Consent(body) => facts.push(Fact::Consent {
-            channel: body.channel,
-            written: (stamp, id),
-            given: body.given,
-        }),
-        Body::AllowanceReturn(body) => facts.push(Fact::GivenBack(body.allowance)),
-        Body::Profile(_)
-        | Body::ClockMark(_)
-        | Body::IncarnationMark(_)
-        | Body::Tag(_)
-        | Body::Charge(_)
-        | Body::Refund(_) => {}
-    }
-    facts
-}
-
-fn reached(tag: CardTag, state: CardState) -> Fact {
-    Fact::Card {
-        tag,
-        card: Card {
-            state,
-            ..Card::default()
-        },
-    }
-}
-
-fn credited(
-    id: OperationId,
-    credits: &[Credit],
-    issuer: Option<PartnerId>,
-    cause: Cause,
-) -> impl Iterator<Item = Fact> {
-    (0..)
-        .zip(credits)
-        .map(move |(index, credit)| Fact::Credited {
-            account: credit.account,
-            lot: LotId {
-                operation: id,
-                index,
-            },
-            set: Lot {
-                amount: credit.amount,
-                active_from: credit.active_from,
-                expires_on: credit.expires_on,
-                issuer,
-                cause,
-                ..Lot::default()
-            },
-        })
-}
-
-fn rights(id: OperationId, stamp: Stamp, credits: &[Credit]) -> impl Iterator<Item = Fact> {
-    let stores = credits.iter().filter(move |_| id.node != NodeId::HUB);
-    (0..).zip(stores).map(move |(index, credit)| Fact::Right {
-        name: AllowanceRef::Earned(LotId {
-            operation: id,
-            index,
-        }),
-        right: Allowance {
-            account: credit.account,
-            node: id.node,
-            incarnation: id.incarnation,
-            amount: credit.amount,
-            used: Minor::ZERO,
-            granted_on: Day::default(),
-            expires_at_ms: stamp.ms() + EARNED_RIGHT_MS,
-            closed: false,
-            recalled: false,
-        },
-    })
-}
-
-fn taken(takes: Option<&AccountTakes>, sign: i64) -> impl Iterator<Item = Fact> {
-    takes.into_iter().flat_map(move |from| {
-        let account = from.account;
-        let parts = from.takes.iter();
-        parts.map(move |part| Fact::Taken {
-            account,
-            lot: part.lot,
-            amount: sign * part.amount.0,
-        })
-    })
-}
-
-fn used(authority: Option<&Authority>) -> impl Iterator<Item = Fact> {
-    let uses = authority.into_iter().flat_map(|authority| &authority.uses);
-    uses.map(|used| Fact::Used {
-        name: used.allowance,
-        amount: used.amount.0,
-    })
-}
+use crate::facts::Fact;
+use crate::history::Replica;
 
 fn sum(facts: &[Fact], amount: impl Fn(&Fact) -> Option<i64>) -> i64 {
     facts.iter().filter_map(amount).sum()
@@ -293,14 +69,22 @@ impl Fact {
         }
     }
 
-    fn consent(&self, about: Channel) -> Option<((Stamp, OperationId), bool)> {
-        if let Self::Consent {
-            channel,
-            written,
-            given,
+    fn traded(&self) -> Option<(Day, DaySum)> {
+        if let Self::Traded { day, sum } = self {
+            Some((*day, *sum))
+        } else {
+            None
+        }
+    }
+
+    fn use_of(&self, which: PromotionId) -> Option<(Day, Usage)> {
+        if let Self::Promoted {
+            promotion,
+            day,
+            usage,
         } = self
         {
-            (*channel == about).then_some((*written, *given))
+            (*promotion == which).then_some((*day, *usage))
         } else {
             None
         }
@@ -317,52 +101,62 @@ fn lot(facts: &[Fact], place: (AccountId, LotId)) -> Lot {
     }
 }
 
+/// Of all days that are mentioned, those that are kept: the `latest` ones, and all that lie within `days` of the last.
+pub fn kept<T>(sums: BTreeMap<Day, T>, days: u32, latest: usize) -> BTreeMap<Day, T> {
+    let last = sums.keys().max().map_or(0, |last| last.0);
+    let earlier = sums.len().saturating_sub(latest);
+    let numbered = sums.into_iter().enumerate();
+    let kept = numbered.filter(|(place, (day, _))| *place >= earlier || day.0 + days >= last);
+    kept.map(|(_, sum)| sum).collect()
+}
+
+/// What was bought on the days that are kept.
+pub fn history(traded: impl Iterator<Item = (Day, DaySum)>) -> BTreeMap<Day, DaySum> {
+    let mut days = BTreeMap::<_, DaySum>::new();
+    for (day, sum) in traded {
+        let known = days.entry(day).or_default();
+        known.paid.0 += sum.paid.0;
+        known.earned.0 += sum.earned.0;
+        known.visits += sum.visits;
+    }
+    kept(days, HISTORY_DAYS, HISTORY_LATEST)
+}
+
+/// Uses of one promotion: all of them, and those on the days that are kept.
+pub fn used(uses: impl Iterator<Item = (Day, Usage)>) -> (Usage, BTreeMap<Day, Usage>) {
+    let mut ever = Usage::default();
+    let mut days = BTreeMap::<_, Usage>::new();
+    for (day, usage) in uses {
+        for known in [&mut ever, days.entry(day).or_default()] {
+            known.receipts += usage.receipts;
+            known.off.0 += usage.off.0;
+            known.points.0 += usage.points.0;
+        }
+    }
+    (ever, kept(days, USAGE_DAYS, USAGE_LATEST))
+}
+
+fn keep_latest<K: Ord>(
+    registers: &mut BTreeMap<K, Register<bool>>,
+    name: K,
+    written: (Stamp, OperationId),
+    value: bool,
+) {
+    let known = registers.get(&name);
+    if known.is_none_or(|known| known.written < written) {
+        registers.insert(name, Register { written, value });
+    }
+}
+
 /// The member that the facts describe.
 pub fn member(facts: &[Fact]) -> Member {
     let mut member = Replica::new().member;
     for fact in facts {
-        match fact {
-            Fact::Credited {
-                account, lot: id, ..
-            }
-            | Fact::Taken {
-                account, lot: id, ..
-            }
-            | Fact::Withdrawn {
-                account, lot: id, ..
-            } => {
-                let lots = &mut member.accounts.entry(*account).or_default().lots;
-                lots.insert(*id, lot(facts, (*account, *id)));
-            }
-            Fact::Right { name, right } => {
-                member.allowances.insert(*name, *right);
-            }
-            Fact::Card { tag, card } => {
-                let known = member.cards.entry(*tag).or_default();
-                if (card.kind, card.tail) > (known.kind, known.tail) {
-                    (known.kind, known.tail) = (card.kind, card.tail);
-                }
-                known.state = known.state.max(card.state);
-            }
-            Fact::Gift { code, count } => *member.gifts.entry(code.clone()).or_default() += count,
-            Fact::Counted(amount) => {
-                member.counted.0 += amount;
-                member.taken_back.0 += (-amount).max(0);
-            }
-            Fact::Bought(stamp) => {
-                member.purchases += 1;
-                member.last_purchase = member.last_purchase.max(*stamp);
-            }
-            Fact::TakenBack => member.purchases -= 1,
-            Fact::Consent { channel, .. } => {
-                let latest = facts.iter().filter_map(|fact| fact.consent(*channel));
-                let (written, value) = latest.max().expect("at least the fact at hand is about it");
-                member
-                    .consents
-                    .insert(*channel, Register { written, value });
-            }
-            Fact::Joined(_) | Fact::Used { .. } | Fact::GivenBack(_) => {}
-        }
+        note(&mut member, facts, fact);
+    }
+    for (day, sum) in history(facts.iter().filter_map(Fact::traded)) {
+        let added = member.history.add(day, sum);
+        added.expect("small amounts do not overflow");
     }
     member.enrolled = facts
         .iter()
@@ -376,4 +170,73 @@ pub fn member(facts: &[Fact]) -> Member {
             .any(|fact| matches!(fact, Fact::GivenBack(back) if back == name));
     }
     member
+}
+
+fn note(member: &mut Member, facts: &[Fact], fact: &Fact) {
+    match fact {
+        Fact::Credited {
+            account, lot: id, ..
+        }
+        | Fact::Taken {
+            account, lot: id, ..
+        }
+        | Fact::Withdrawn {
+            account, lot: id, ..
+        } => {
+            let lots = &mut member.accounts.entry(*account).or_default().lots;
+            lots.insert(*id, lot(facts, (*account, *id)));
+        }
+        Fact::Right { name, right } => {
+            member.allowances.insert(*name, *right);
+        }
+        Fact::Card { tag, card } => {
+            let known = member.cards.entry(*tag).or_default();
+            if (card.kind, card.tail) > (known.kind, known.tail) {
+                (known.kind, known.tail) = (card.kind, card.tail);
+            }
+            known.state = known.state.max(card.state);
+        }
+        Fact::Gift { code, count } => *member.gifts.entry(code.clone()).or_default() += count,
+        Fact::Badge(code) => {
+            member.badges.insert(code.clone());
+        }
+        Fact::Counted(amount) => {
+            member.counted.0 += amount;
+            member.taken_back.0 += (-amount).max(0);
+        }
+        Fact::Bought(stamp) => {
+            member.purchases += 1;
+            member.last_purchase = member.last_purchase.max(*stamp);
+        }
+        Fact::TakenBack => member.purchases -= 1,
+        Fact::BroughtBy(referrer) => {
+            let known = member.referrer.unwrap_or(*referrer);
+            member.referrer = Some(known.min(*referrer));
+        }
+        Fact::Promoted { promotion, .. } => {
+            let uses = facts.iter().filter_map(|fact| fact.use_of(*promotion));
+            member.used.insert(*promotion, counter(uses));
+        }
+        Fact::Consent {
+            channel,
+            written,
+            given,
+        } => keep_latest(&mut member.consents, *channel, *written, *given),
+        Fact::Tag { tag, written, on } => {
+            keep_latest(&mut member.tags, tag.clone(), *written, *on);
+        }
+        Fact::Joined(_) | Fact::Traded { .. } | Fact::Used { .. } | Fact::GivenBack(_) => {}
+    }
+}
+
+/// The same as a counter that has forgotten what it should.
+fn counter(uses: impl Iterator<Item = (Day, Usage)>) -> Used {
+    let (ever, days) = used(uses);
+    let mut counter = Used::default();
+    for (day, usage) in days {
+        let added = counter.add(day, usage);
+        added.expect("small amounts do not overflow");
+    }
+    counter.ever = ever;
+    counter
 }
