@@ -18,9 +18,11 @@ use kopilka_crdt::operation::{
 };
 use kopilka_crdt::sealed::Sealed;
 
+use crate::limited;
+
 /// Number of kinds of operation.
-pub const KINDS: usize = 13;
-const MEMBER: MemberId = MemberId(0x0123_4567_89ab_cdef);
+pub const KINDS: usize = 16;
+pub const MEMBER: MemberId = MemberId(0x0123_4567_89ab_cdef);
 
 /// A kind's place on the wire: a new kind goes to the end.
 pub fn place(body: &Body) -> usize {
@@ -50,14 +52,21 @@ pub fn samples() -> Vec<(&'static str, Body)> {
     samples.extend(bindings());
     samples.extend(card_states());
     samples.extend([
-        ("purchase", purchase()),
+        ("purchase", Body::Purchase(purchase())),
         ("purchase_bare", bare_purchase()),
+        ("purchase_promoted", limited::promoted_purchase()),
         ("cancel", Body::Cancel(reversal(true))),
         ("return", Body::Return(reversal(false))),
+        ("return_promoted", limited::promoted_return()),
         ("adjust", adjustment(Cause::Adjustment)),
         ("adjust_import", adjustment(Cause::Import)),
         ("adjust_welcome", adjustment(Cause::Welcome)),
         ("adjust_purchase", adjustment(Cause::Purchase)),
+        ("adjust_referral", adjustment(Cause::Referral)),
+        ("adjust_issued", adjustment(Cause::Issued)),
+        ("adjust_loaded", adjustment(Cause::Loaded)),
+        ("adjust_restored", adjustment(Cause::Restored)),
+        ("adjust_budget", adjustment(Cause::Budget)),
         ("gift", gift(2)),
         ("gift_handed_out", gift(-1)),
         ("profile", profile()),
@@ -90,6 +99,7 @@ pub fn samples() -> Vec<(&'static str, Body)> {
             }),
         ),
     ]);
+    samples.extend(limited::samples());
     samples
 }
 
@@ -123,7 +133,7 @@ fn hash(first: u8) -> IdentifierHash {
     IdentifierHash(bytes)
 }
 
-fn operation(sequence: u64) -> OperationId {
+pub fn operation(sequence: u64) -> OperationId {
     OperationId {
         node: NodeId(7),
         incarnation: Incarnation(2),
@@ -131,14 +141,14 @@ fn operation(sequence: u64) -> OperationId {
     }
 }
 
-fn lot(sequence: u64, index: u8) -> LotId {
+pub fn lot(sequence: u64, index: u8) -> LotId {
     LotId {
         operation: operation(sequence),
         index,
     }
 }
 
-fn take(lot: LotId, amount: i64) -> AccountTakes {
+pub fn take(lot: LotId, amount: i64) -> AccountTakes {
     AccountTakes {
         account: AccountId(1),
         takes: vec![Take {
@@ -148,7 +158,7 @@ fn take(lot: LotId, amount: i64) -> AccountTakes {
     }
 }
 
-fn credit(account: u16, amount: i64, expires_on: Option<Day>) -> Credit {
+pub fn credit(account: u16, amount: i64, expires_on: Option<Day>) -> Credit {
     Credit {
         account: AccountId(account),
         amount: Minor(amount),
@@ -200,7 +210,7 @@ fn bare_enrolment() -> Body {
     })
 }
 
-fn bindings() -> [(&'static str, Body); 5] {
+fn bindings() -> [(&'static str, Body); 7] {
     let bind = |kind, card: Option<CardKind>, replaces| {
         let card = card.map(|kind| Card {
             kind,
@@ -234,6 +244,14 @@ fn bindings() -> [(&'static str, Body); 5] {
             bind(IdentifierKind::Nfc, Some(CardKind::Pensioner), None),
         ),
         ("bind_track", bind(IdentifierKind::Track, None, None)),
+        (
+            "bind_gift_card",
+            bind(IdentifierKind::Card, Some(CardKind::Gift), None),
+        ),
+        (
+            "bind_coupon",
+            bind(IdentifierKind::Card, Some(CardKind::Coupon), None),
+        ),
     ]
 }
 
@@ -253,7 +271,7 @@ fn card_states() -> [(&'static str, Body); 4] {
     ]
 }
 
-fn purchase() -> Body {
+pub fn purchase() -> Purchase {
     let line = |sku: &str, group: &str, milli| PurchaseLine {
         sku: sku.to_owned(),
         group: group.to_owned(),
@@ -274,7 +292,7 @@ fn purchase() -> Body {
         (AllowanceRef::Granted(3), 1_000),
         (AllowanceRef::Earned(lot(1, 0)), 34),
     ];
-    Body::Purchase(Purchase {
+    Purchase {
         receipt: ReceiptKey {
             till: TillId(41),
             day: Day(20_717),
@@ -305,7 +323,7 @@ fn purchase() -> Body {
         counted: Minor(26_050),
         partner: PartnerId(3),
         promoted: None,
-    })
+    }
 }
 
 fn bare_purchase() -> Body {
@@ -333,7 +351,7 @@ fn bare_purchase() -> Body {
     })
 }
 
-fn reversal(whole: bool) -> Reversal {
+pub fn reversal(whole: bool) -> Reversal {
     Reversal {
         purchase: operation(9),
         member: MEMBER,

@@ -6,6 +6,7 @@
 //! alone.
 
 mod bodies;
+mod limited;
 mod text;
 
 use kopilka_crdt::clock::Stamp;
