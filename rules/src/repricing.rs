@@ -135,6 +135,7 @@ fn spent(
         };
         let rules = programme.rules().promotions.get(&promotion);
         if let Some(price) = rules.and_then(|rules| rules.price)
+            && !counts_coupons(programme, spending.taken.account)
             && price.minor > Minor::ZERO
         {
             let times = u32::try_from(sum(&spending.taken).0 / price.minor.0).unwrap_or(0);
@@ -144,6 +145,11 @@ fn spent(
     Ok((balances, rewards))
 }
 
+fn counts_coupons(programme: &Programme, account: AccountId) -> bool {
+    let mut series = programme.rules().coupons.values();
+    series.any(|series| series.account == account)
+}
+
 /// What rewards cost the member, by account; coupons are none.
 fn rewards_paid(
     programme: &Programme,
@@ -151,15 +157,11 @@ fn rewards_paid(
 ) -> Result<BTreeMap<AccountId, Minor>, AmountError> {
     let mut paid: BTreeMap<AccountId, Minor> = BTreeMap::new();
     for spending in &sold.spent {
-        let Purpose::Promotion { promotion, .. } = spending.purpose else {
-            continue;
+        let reward = match spending.purpose {
+            Purpose::Payment { .. } => false,
+            Purpose::Promotion { .. } => !counts_coupons(programme, spending.taken.account),
         };
-        let priced = programme.rules().promotions.get(&promotion);
-        let coupons = &programme.rules().coupons;
-        let coupon = coupons
-            .values()
-            .any(|series| series.account == spending.taken.account);
-        if priced.is_some_and(|rules| rules.price.is_some()) && !coupon {
+        if reward {
             let sums = paid.entry(spending.taken.account).or_default();
             *sums = sums.plus(sum(&spending.taken))?;
         }

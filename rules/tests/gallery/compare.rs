@@ -6,12 +6,13 @@ use std::fmt::Debug;
 use kopilka_crdt::calendar::Date;
 use kopilka_crdt::ids::PromotionId;
 use kopilka_crdt::money::Minor;
+use kopilka_crdt::operation::Purchase;
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{PricingError, Quote, price};
 use kopilka_rules::promotion::{Issued, Outcome};
 
 use crate::example::{Case, Expected, Lot, Refused, Returned, Taken};
-use crate::given::{occasion, receipt, shopper, taken_back, today, wish};
+use crate::given::{occasion, receipt, shopper, sold, taken_back, wishes};
 use crate::laws::{Priced, broken, credited_by, taken_by};
 
 /// What is not as it should be, in words.
@@ -37,29 +38,31 @@ impl Differences {
 pub fn differences(programme: &Programme, case: &Case) -> Vec<String> {
     let shopper = shopper(programme, case);
     let occasion = occasion(&case.occasion);
-    let (receipt, wish) = (receipt(&case.receipt), wish(&case.wish));
+    let (receipt, wishes) = (receipt(&case.receipt), wishes(case));
     let mut found = Differences::default();
     let expected = &case.expect;
     found.optional("tier", expected.tier.as_ref(), &shopper.tier);
     let welcome = programme.welcome(occasion.today).into_iter();
     let welcome = welcome.map(|credit| (credit.account, credit.amount));
     found.optional("welcome", expected.welcome.as_ref(), &welcome.collect());
-    match price(programme, &shopper, &occasion, &receipt, &wish.into()) {
+    match price(programme, &shopper, &occasion, &receipt, &wishes) {
         Ok(quote) => {
             found.unless_same("refused", &expected.refused, &None);
             prices(&mut found, expected, &quote);
             points(&mut found, expected, &quote);
+            drawn(&mut found, expected, programme, &quote);
             handed_out(&mut found, expected, &quote);
             reasons(&mut found, expected, &quote);
             if let Some(returned) = &case.returned {
-                reversal(&mut found, programme, case, returned, &quote);
+                let purchase = sold(programme, &quote, &receipt, &occasion);
+                reversal(&mut found, &purchase, returned);
             }
             found.0.extend(broken(Priced {
                 programme,
                 shopper: &shopper,
                 occasion: &occasion,
                 receipt: &receipt,
-                wish,
+                wishes: &wishes,
                 quote: &quote,
             }));
         }
@@ -172,6 +175,24 @@ fn handed_out(found: &mut Differences, expected: &Expected, quote: &Quote) {
     found.optional("messages", expected.messages.as_ref(), &messages);
 }
 
+/// What other accounts pay, and what is used up.
+fn drawn(found: &mut Differences, expected: &Expected, programme: &Programme, quote: &Quote) {
+    for (account, amount) in &expected.payments {
+        let mut paid = quote.payments.iter();
+        let paid = paid.find(|one| one.account == *account);
+        let paid = paid.map(|one| one.amount);
+        found.unless_same(&format!("paid by {account}"), &Some(*amount), &paid);
+    }
+    let mut coupons: BTreeMap<_, u32> = BTreeMap::new();
+    for used in &quote.coupons {
+        *coupons.entry(used.series.clone()).or_default() += 1;
+    }
+    found.optional("coupons used", expected.coupons_used.as_ref(), &coupons);
+    let draws = quote.draws(programme).into_iter();
+    let draws = draws.map(|draw| (draw.promotion, draw.amount));
+    found.optional("draws", expected.draws.as_ref(), &draws.collect());
+}
+
 fn outcome(quote: &Quote, promotion: PromotionId) -> Option<Outcome> {
     let mut explained = quote.explained.iter();
     let one = explained.find(|one| one.promotion == promotion)?;
@@ -196,14 +217,8 @@ fn reasons(found: &mut Differences, expected: &Expected, quote: &Quote) {
     }
 }
 
-fn reversal(
-    found: &mut Differences,
-    programme: &Programme,
-    case: &Case,
-    returned: &Returned,
-    quote: &Quote,
-) {
-    match taken_back(programme, quote, today(&case.occasion), returned) {
+fn reversal(found: &mut Differences, purchase: &Purchase, returned: &Returned) {
+    match taken_back(purchase, returned) {
         Ok(back) => {
             found.unless_same("refund", &returned.refund, &back.refund);
             let mut withdrawn = BTreeMap::new();

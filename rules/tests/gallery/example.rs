@@ -69,6 +69,9 @@ pub struct Case {
     pub receipt: Vec<Line>,
     #[serde(default)]
     pub wish: Wanted,
+    /// From other accounts that pay.
+    #[serde(default)]
+    pub further: BTreeMap<AccountId, Wanted>,
     pub expect: Expected,
     pub returned: Option<Returned>,
 }
@@ -151,6 +154,8 @@ pub struct Setting {
     /// How often each; null: as often as can be.
     pub rewards: BTreeMap<PromotionId, Option<u32>>,
     pub offline: bool,
+    /// Promotions for whose budget the store got no right.
+    pub no_right: Vec<PromotionId>,
 }
 
 /// A line of the receipt.
@@ -201,6 +206,12 @@ pub struct Expected {
     pub redeemed: Option<Minor>,
     pub redeemed_by_sku: BTreeMap<String, Minor>,
     pub to_pay: Option<Minor>,
+    /// What other accounts pay.
+    pub payments: BTreeMap<AccountId, Minor>,
+    /// Coupons used up, by series.
+    pub coupons_used: Option<BTreeMap<String, u32>>,
+    /// Budgets drawn on, by promotion.
+    pub draws: Option<BTreeMap<PromotionId, Minor>>,
     pub goods: Option<BTreeMap<String, u32>>,
     pub gifts: Option<BTreeMap<String, u32>>,
     pub coupons: Option<BTreeMap<String, u32>>,

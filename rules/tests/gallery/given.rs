@@ -1,16 +1,19 @@
 //! Members, occasions, receipts and sales as the engine takes them, from what an example says.
 
+use kopilka_crdt::allowance::Rung;
 use kopilka_crdt::calendar::Date;
 use kopilka_crdt::clock::Day;
 use kopilka_crdt::ids::{
-    CashierId, Incarnation, LotId, MemberId, NodeId, OperationId, PartnerId, TillId,
+    AccountId, CashierId, Incarnation, LotId, MemberId, NodeId, OperationId, PartnerId, TillId,
 };
 use kopilka_crdt::ledger::Take;
 use kopilka_crdt::money::{Milli, Minor};
-use kopilka_crdt::operation::{AccountTakes, Purchase, ReceiptKey, ReturnedLine, Reversal};
+use kopilka_crdt::operation::{
+    AccountTakes, Authority, Purchase, Purpose, ReceiptKey, ReturnedLine, Reversal, Spending,
+};
 use kopilka_rules::Programme;
-use kopilka_rules::pricing::{Quote, ReceiptLine, Wish};
-use kopilka_rules::promotion::{DaySum, Occasion, Shopper};
+use kopilka_rules::pricing::{Quote, ReceiptLine, Wish, Wishes};
+use kopilka_rules::promotion::{DaySum, Occasion, Shopper, Why};
 use kopilka_rules::reversal::{Counter, ReversalError, reverse};
 
 use crate::example::{Buyer, Case, Line, Returned, Setting, Wanted};
@@ -86,6 +89,11 @@ pub fn occasion(setting: &Setting) -> Occasion {
         codes: setting.codes.clone(),
         coupons: setting.coupons.clone(),
         rewards: setting.rewards.clone(),
+        left_out: setting
+            .no_right
+            .iter()
+            .map(|promotion| (*promotion, Why::Limit))
+            .collect(),
         online: !setting.offline,
         ..at
     }
@@ -108,11 +116,21 @@ pub fn receipt(lines: &[Line]) -> Vec<ReceiptLine> {
     lines.iter().map(line).collect()
 }
 
-pub fn wish(wanted: &Wanted) -> Wish {
+fn wish(wanted: &Wanted) -> Wish {
     match wanted {
         Wanted::Nothing => Wish::Nothing,
         Wanted::Most => Wish::Most,
         Wanted::Exactly(amount) => Wish::Exactly(*amount),
+    }
+}
+
+pub fn wishes(case: &Case) -> Wishes {
+    let further = case.further.iter();
+    Wishes {
+        points: wish(&case.wish),
+        further: further
+            .map(|(account, wanted)| (*account, wish(wanted)))
+            .collect(),
     }
 }
 
@@ -124,28 +142,68 @@ fn operation(sequence: u64) -> OperationId {
     }
 }
 
-/// Sells what was quoted, with points out of one lot, and takes it back.
-pub fn taken_back(
+fn lot(index: u8) -> LotId {
+    LotId {
+        operation: operation(1),
+        index,
+    }
+}
+
+fn takes(account: AccountId, amount: Minor) -> AccountTakes {
+    let lot = lot(0);
+    AccountTakes {
+        account,
+        takes: vec![Take { lot, amount }],
+    }
+}
+
+/// What a store takes from accounts beside the one that usually pays; rights are no matter here.
+fn spent(quote: &Quote) -> Vec<Spending> {
+    let paying = quote.payments.iter().map(|payment| {
+        let shares = payment.shares.clone();
+        (Purpose::Payment { shares }, payment.account, payment.amount)
+    });
+    let promotion = |promotion| Purpose::Promotion {
+        promotion,
+        comes_back: true,
+    };
+    let rewards = quote.spent.iter();
+    let rewards = rewards.map(|one| (promotion(one.promotion), one.account, one.amount));
+    let coupons = quote.coupons.iter();
+    let coupons = coupons.map(|one| (promotion(one.promotion), one.account, Minor(1)));
+    paying
+        .chain(rewards)
+        .chain(coupons)
+        .filter(|(_, _, amount)| *amount > Minor::ZERO)
+        .map(|(purpose, account, amount)| Spending {
+            purpose,
+            taken: takes(account, amount),
+            authority: Authority {
+                rung: Rung::Hub,
+                uses: Vec::new(),
+            },
+        })
+        .collect()
+}
+
+/// Sells what was quoted, with points out of one lot.
+pub fn sold(
     programme: &Programme,
     quote: &Quote,
-    today: Day,
-    returned: &Returned,
-) -> Result<Reversal, ReversalError> {
-    let lot = LotId {
-        operation: operation(1),
-        index: 0,
-    };
-    let takes = AccountTakes {
-        account: programme.rules().redemption.account,
-        takes: vec![Take {
-            lot,
-            amount: quote.redeemed,
-        }],
-    };
-    let purchase = Purchase {
+    receipt: &[ReceiptLine],
+    occasion: &Occasion,
+) -> Purchase {
+    let account = programme.rules().redemption.account;
+    let mut promoted = quote
+        .promoted(programme, receipt, occasion)
+        .expect("small amounts");
+    if let Some(promoted) = &mut promoted {
+        promoted.spent = spent(quote);
+    }
+    Purchase {
         receipt: ReceiptKey {
             till: TillId(1),
-            day: today,
+            day: occasion.today,
             number: 1,
         },
         cashier: CashierId(1),
@@ -154,13 +212,17 @@ pub fn taken_back(
         publication: programme.number(),
         lines: quote.lines.clone(),
         tenders: Vec::new(),
-        redeemed: (quote.redeemed > Minor::ZERO).then_some(takes),
+        redeemed: (quote.redeemed > Minor::ZERO).then(|| takes(account, quote.redeemed)),
         authority: None,
         earned: quote.earned.clone(),
         counted: quote.to_pay,
-        promoted: None,
+        promoted,
         partner: PartnerId(1),
-    };
+    }
+}
+
+/// Takes back what was sold.
+pub fn taken_back(purchase: &Purchase, returned: &Returned) -> Result<Reversal, ReversalError> {
     let lines = returned.lines.as_ref().map(|lines| {
         let part = |part: &crate::example::ReturnedPart| ReturnedLine {
             line: part.line,
@@ -172,5 +234,5 @@ pub fn taken_back(
         till: TillId(1),
         cashier: CashierId(1),
     };
-    reverse(operation(2), &purchase, &[], lines.as_deref(), counter)
+    reverse(operation(2), purchase, &[], lines.as_deref(), counter)
 }

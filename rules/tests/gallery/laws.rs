@@ -1,10 +1,15 @@
 //! What holds for any receipt under any promotions: the parts make up the whole, and the answer is always the same.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::ids::PromotionId;
 use kopilka_crdt::money::Minor;
 use kopilka_rules::Programme;
-use kopilka_rules::pricing::{Quote, ReceiptLine, Wish, price, price_again};
+use kopilka_rules::pricing::{Quote, ReceiptLine, Wishes, price};
 use kopilka_rules::promotion::{Occasion, Outcome, Shopper};
+use kopilka_rules::repricing::{agrees, reprice};
+
+use crate::given::sold;
 
 fn sum(amounts: impl IntoIterator<Item = Minor>) -> Minor {
     Minor::sum(amounts).expect("small amounts")
@@ -17,7 +22,7 @@ pub struct Priced<'a> {
     pub shopper: &'a Shopper,
     pub occasion: &'a Occasion,
     pub receipt: &'a [ReceiptLine],
-    pub wish: Wish,
+    pub wishes: &'a Wishes,
     pub quote: &'a Quote,
 }
 
@@ -33,12 +38,19 @@ pub fn broken(of: Priced<'_>) -> Vec<String> {
 /// Rewards and redemption together cost no more than there is.
 fn overspent(of: Priced<'_>) -> Option<String> {
     let Priced { shopper, quote, .. } = of;
-    let account = of.programme.rules().redemption.account;
-    let rewards = quote.spent.iter().filter(|one| one.account == account);
-    let spent = sum(rewards.map(|one| one.amount).chain([quote.redeemed]));
-    let balance = shopper.balances.get(&account).copied();
-    let balance = balance.unwrap_or_default().max(Minor::ZERO);
-    (spent > balance).then(|| format!("{spent:?} points are spent of {balance:?}"))
+    let main = of.programme.rules().redemption.account;
+    let further = quote.payments.iter().map(|one| (one.account, one.amount));
+    let rewards = quote.spent.iter().map(|one| (one.account, one.amount));
+    let mut spent = BTreeMap::from([(main, quote.redeemed)]);
+    for (account, amount) in further.chain(rewards) {
+        let so_far: &mut Minor = spent.entry(account).or_default();
+        *so_far = sum([*so_far, amount]);
+    }
+    spent.into_iter().find_map(|(account, spent)| {
+        let balance = shopper.balances.get(&account).copied();
+        let balance = balance.unwrap_or_default().max(Minor::ZERO);
+        (spent > balance).then(|| format!("{spent:?} is spent of {balance:?} on {account}"))
+    })
 }
 
 fn lines(of: Priced<'_>) -> Vec<String> {
@@ -73,8 +85,8 @@ fn sums(quote: &Quote) -> Vec<String> {
         }
     };
     let taken = sum(quote.lines.iter().map(|line| line.redeemed));
-    same("redeemed", taken, quote.redeemed);
-    let paid = quote.to_pay.plus(quote.redeemed).expect("small");
+    same("redeemed", taken, quote.redeemed_sum());
+    let paid = quote.to_pay.plus(quote.redeemed_sum()).expect("small");
     same("to pay", paid, quote.total);
     let earned = sum(quote.lines.iter().map(|line| line.earned));
     same("earned", earned, quote.earned_sum());
@@ -107,32 +119,31 @@ pub fn credited_by(quote: &Quote, promotion: PromotionId) -> Minor {
     sum(of.flat_map(|one| one.shares.clone()))
 }
 
-/// The same question has the same answer; and whoever hears only which promotions applied, and how many points were
-/// redeemed, comes to the same figures.
+/// The same question has the same answer; and whoever hears only what was sold comes to the same figures.
 fn again(of: Priced<'_>) -> Vec<String> {
     let Priced {
         programme,
         shopper,
         occasion,
         receipt,
-        wish,
+        wishes,
         quote,
     } = of;
     let mut found = Vec::new();
-    if price(programme, shopper, occasion, receipt, &wish.into()).as_ref() != Ok(quote) {
+    if price(programme, shopper, occasion, receipt, wishes).as_ref() != Ok(quote) {
         found.push("priced twice, a receipt has two prices".to_owned());
     }
-    if quote.spent.is_empty() {
-        let given = quote.applied(programme);
-        let wish = Wish::Exactly(quote.redeemed);
-        match price_again(programme, shopper, occasion, &given, receipt, &wish.into()) {
-            Ok(told) if told.lines == quote.lines && told.earned == quote.earned => {}
-            Ok(told) => found.push(format!(
-                "by its promotions {given:?} the receipt costs {:?} and earns {:?}, not {:?} and {:?}",
-                told.total, told.earned, quote.total, quote.earned
-            )),
-            Err(error) => found.push(format!("by its promotions: {error}")),
+    let purchase = sold(programme, quote, receipt, occasion);
+    match reprice(programme, &purchase, &shopper.tier, occasion.today) {
+        Ok(told) => {
+            if agrees(programme, &purchase, &told, occasion.today) != Ok(true) {
+                found.push(format!(
+                    "by what was sold the receipt costs {:?} and earns {:?}, not {:?} and {:?}",
+                    told.total, told.earned, quote.total, quote.earned
+                ));
+            }
         }
+        Err(error) => found.push(format!("by what was sold: {error}")),
     }
     found
 }

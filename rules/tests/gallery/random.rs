@@ -279,7 +279,7 @@ proptest! {
             shopper: &shopper,
             occasion: &occasion,
             receipt: &receipt,
-            wish,
+            wishes: &wish.into(),
             quote: &quote,
         });
         prop_assert!(broken.is_empty(), "{}", broken.join("\n"));
