@@ -3,7 +3,7 @@
 use kopilka_crdt::clock::Day;
 use kopilka_crdt::ids::{AccountId, MemberId, PromotionId};
 use kopilka_crdt::money::{Milli, Minor};
-use kopilka_rules::pricing::{ReceiptLine, Wish, price};
+use kopilka_rules::pricing::{ReceiptLine, Wish, Wishes, price};
 use kopilka_rules::promotion::{Occasion, Shopper};
 use proptest::collection::vec;
 use proptest::option;
@@ -56,6 +56,7 @@ fn condition() -> impl Strategy<Value = Value> {
             json!({"kind": "tiers", "of": ["gold"]}),
             json!({"kind": "tags", "of": ["vip"]}),
             json!({"kind": "promo_codes", "of": ["summer"]}),
+            json!({"kind": "coupons", "of": ["S"]}),
             json!({"kind": "purchase_number", "of": [1], "every": 2}),
             json!({"kind": "hours", "of": [{"from": "10:00", "to": "13:00"}]}),
         ]),
@@ -147,11 +148,23 @@ fn crediting() -> impl Strategy<Value = Value> {
     })
 }
 
+fn issuing() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!({"kind": "issue_coupon", "series": "S"}),
+        json!({"kind": "gift", "code": "tea", "count": 2}),
+        json!({"kind": "gift_goods", "sku": "A", "units": 1}),
+        json!({"kind": "badge", "code": "crown"}),
+    ])
+}
+
 fn limits() -> impl Strategy<Value = Vec<Value>> {
     let limit = select(vec![
         json!({"scope": "receipt", "count": "money", "most": 700}),
         json!({"scope": "receipt", "count": "points", "most": 300}),
         json!({"scope": "member", "period": "day", "count": "uses", "most": 1}),
+        json!({"scope": "member", "count": "money", "most": 900}),
+        json!({"scope": "member", "period": "month", "count": "points", "most": 400}),
+        json!({"scope": "store", "count": "money", "most": 900}),
     ]);
     vec(limit, 0..2)
 }
@@ -160,6 +173,7 @@ fn promotion() -> impl Strategy<Value = Value> {
     let acts = prop_oneof![
         3 => (select(vec!["lines", "receipt", "coupons"]), vec(lowering(), 1..3)),
         1 => (Just("earning"), vec(crediting(), 1..3)),
+        1 => (Just("issue"), vec(issuing(), 1..3)),
     ];
     let order = (-2..3_i32, option::of(select(vec!["first", "best"])));
     let reward = option::weighted(0.15, 100..2_000_i64);
@@ -186,10 +200,26 @@ fn rule_book() -> impl Strategy<Value = Value> {
             .collect();
         let (line, receipt) = bounds.unwrap_or((1_000, 1_000));
         json!({
-            "accounts": {"2": {
-                "code": "gift", "name": {"ru": "Подарочные", "en": "Gift points"},
-                "active_after_days": 0, "expires_after_days": 30,
+            "accounts": {
+                "2": {
+                    "code": "gift", "name": {"ru": "Подарочные", "en": "Gift points"},
+                    "active_after_days": 0, "expires_after_days": 30,
+                },
+                "3": {
+                    "code": "s", "name": {"ru": "Купоны", "en": "Coupons"},
+                    "active_after_days": 0, "expires_after_days": 30,
+                },
+            },
+            "payments": [{
+                "account": 2, "share_permille_max": 700, "amount_min_minor": 20, "step_minor": 10,
+                "goods": {"skus": ["A", "B"]},
+            }],
+            "coupons": {"S": {
+                "name": {"ru": "Купон", "en": "Coupon"}, "account": 3, "per_member_max": 2,
             }},
+            "tags": {"vip": {"ru": "Важный", "en": "Important"}},
+            "badges": {"crown": {"ru": "Корона", "en": "Crown"}},
+            "gifts": {"tea": {"ru": "Чай", "en": "Tea"}},
             "groups": {
                 "food": {"earns": true, "redeems": true},
                 "bread": {"parent": "food", "earns": true, "redeems": true},
@@ -238,20 +268,31 @@ fn line() -> impl Strategy<Value = ReceiptLine> {
 
 fn shopper() -> impl Strategy<Value = Shopper> {
     let tier = select(vec!["base", "gold"]);
-    (tier, any::<bool>(), 0..3_u32, 0..10_000_i64).prop_map(|(tier, vip, purchases, balance)| {
+    let used = vec(select(vec![0, 0, 1, 350]), PROMOTIONS_MAX);
+    let balances = (0..10_000_i64, 0..2_000_i64, 0..3_i64);
+    let facts = (tier, any::<bool>(), 0..3_u32, balances, used);
+    facts.prop_map(|(tier, vip, purchases, (points, gift, coupons), used)| {
+        let accounts = (1..).map(AccountId);
+        let balances = accounts.zip([points, gift, coupons].map(Minor));
         Shopper {
             member: Some(MemberId(1)),
             tier: tier.to_owned(),
             tags: vip.then(|| "vip".to_owned()).into_iter().collect(),
             purchases,
-            balances: [(AccountId(1), Minor(balance))].into(),
+            balances: balances.collect(),
+            used: (1..)
+                .zip(used)
+                .map(|(number, used)| ((PromotionId(number), 0), used))
+                .collect(),
             ..Shopper::default()
         }
     })
 }
 
 fn occasion() -> impl Strategy<Value = Occasion> {
-    (any::<bool>(), any::<bool>(), 0..24_u16).prop_map(|(code, online, hour)| Occasion {
+    let facts = (any::<bool>(), any::<bool>(), 0..24_u16, 0..3_usize);
+    facts.prop_map(|(code, online, hour, coupons)| Occasion {
+        coupons: vec!["S".to_owned(); coupons],
         minute: hour * 60,
         codes: code.then(|| "Summer".to_owned()).into_iter().collect(),
         rewards: (1..=8).map(|number| (PromotionId(number), None)).collect(),
@@ -270,21 +311,26 @@ proptest! {
         shopper in shopper(),
         occasion in occasion(),
         wish in select(vec![Wish::Nothing, Wish::Most]),
+        further in select(vec![Wish::Nothing, Wish::Most]),
     ) {
+        let wishes = Wishes {
+            points: wish,
+            further: [(AccountId(2), further)].into(),
+        };
         let programme = programme(&[&book]).map_err(TestCaseError::fail)?;
-        let quote = price(&programme, &shopper, &occasion, &receipt, &wish.into());
+        let quote = price(&programme, &shopper, &occasion, &receipt, &wishes);
         let quote = quote.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let broken = broken(Priced {
             programme: &programme,
             shopper: &shopper,
             occasion: &occasion,
             receipt: &receipt,
-            wishes: &wish.into(),
+            wishes: &wishes,
             quote: &quote,
         });
         prop_assert!(broken.is_empty(), "{}", broken.join("\n"));
         // None of these promotions says that it needs the hub.
         let other = Occasion { online: !occasion.online, ..occasion };
-        prop_assert_eq!(price(&programme, &shopper, &other, &receipt, &wish.into()), Ok(quote));
+        prop_assert_eq!(price(&programme, &shopper, &other, &receipt, &wishes), Ok(quote));
     }
 }
