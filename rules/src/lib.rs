@@ -4,6 +4,7 @@
 //! the node, [`reversal::reverse`] for returns, [`verdict::judge`] and [`placement`] at the hub, and
 //! [`validation::problems`] before a rule book is published.
 
+pub mod gift_card;
 pub mod moment;
 pub mod placement;
 pub mod pricing;

@@ -59,7 +59,7 @@ pub fn apply(
         }
         Body::Purchase(body) => purchase(member, id, stamp, body),
         Body::Cancel(body) | Body::Return(body) => reverse(member, id, body),
-        Body::Adjust(body) => adjust(member, id, body),
+        Body::Adjust(body) => adjust(member, id, stamp, body),
         Body::Gift(body) => {
             let count = member.gifts.entry(body.code.clone()).or_default();
             *count = count.checked_add(body.count).ok_or(AmountError)?;
@@ -368,11 +368,17 @@ fn reverse(member: &mut Member, id: OperationId, body: &Reversal) -> Result<(), 
     Ok(())
 }
 
-fn adjust(member: &mut Member, id: OperationId, body: &Adjustment) -> Result<(), FoldError> {
+fn adjust(
+    member: &mut Member,
+    id: OperationId,
+    stamp: Stamp,
+    body: &Adjustment,
+) -> Result<(), FoldError> {
     if let Some(taken) = &body.taken {
         take(member, taken, 1)?;
     }
     count_uses(member, body.authority.as_ref())?;
     count(member, body.counted)?;
-    credit(member, id, 0, &body.credits, (body.partner, body.cause))
+    credit(member, id, 0, &body.credits, (body.partner, body.cause))?;
+    keep_rights(member, id, stamp, &body.credits)
 }

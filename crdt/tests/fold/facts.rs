@@ -113,6 +113,7 @@ fn facts_of(id: OperationId, stamp: Stamp, body: &Body) -> Vec<Fact> {
             facts.extend(taken(body.taken.as_ref(), 1));
             facts.extend(used(body.authority.as_ref()));
             facts.extend(credited(id, 0, &body.credits, (body.partner, body.cause)));
+            facts.extend(rights(id, stamp, &body.credits));
             facts
         }
         Body::Gift(body) => vec![Fact::Gift {

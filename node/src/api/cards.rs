@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::app::{Action, App, AppError, NewIdentifier};
 
-use super::json::{IdentifierBody, id, parse_card};
+use super::json::{IdentifierBody, id, invalid, parse_card};
 use super::members::{RecordedJson, recorded_json};
 use super::till::{Write, signed};
 
@@ -58,7 +58,7 @@ pub(super) async fn bind(
     let identifier = body.identifier.parse()?;
     let card = match identifier.kind() {
         IdentifierKind::Card => Some(Card {
-            kind: body.kind.unwrap_or_default(),
+            kind: members_kind("kind", body.kind)?,
             tail: card_number(identifier.reveal())?.tail(),
             state: if body.inactive {
                 CardState::Issued
@@ -122,6 +122,18 @@ async fn advance(
     recorded_json(app, outcome).map(ApiJson)
 }
 
-fn card_number(text: &str) -> Result<CardNumber, AppError> {
+/// The kind of a card that a till may give a member.
+pub(super) fn members_kind(field: &str, kind: Option<CardKind>) -> Result<CardKind, Problem> {
+    let kind = kind.unwrap_or_default();
+    if kind.is_bearers() {
+        return Err(invalid(
+            field,
+            "is standard, employee, pensioner or virtual: head office issues gift cards and coupons",
+        ));
+    }
+    Ok(kind)
+}
+
+pub(super) fn card_number(text: &str) -> Result<CardNumber, AppError> {
     CardNumber::parse(text).map_err(|error| IdentifierError::Card(error).into())
 }

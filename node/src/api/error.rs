@@ -1,6 +1,9 @@
 //! The one place where what the app refuses becomes a problem document.
 
+mod gift_card;
+
 use axum::http::StatusCode;
+use kopilka_crdt::card::CardKind;
 use kopilka_rules::pricing::PricingError;
 use kopilka_rules::redemption::Refused;
 use kopilka_rules::reversal::ReversalError;
@@ -105,6 +108,21 @@ const CARD_NOT_ACTIVE: Kind = Kind::new(
     "card_not_active",
     "Activate the card, or use another one.",
 );
+const BEARERS_CARD: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "not_a_members_card",
+    "Use it as what it is: a gift card pays, a coupon goes with the sale.",
+);
+const REFERRER_UNKNOWN: Kind = Kind::new(
+    StatusCode::NOT_FOUND,
+    "referrer_unknown",
+    "Read the friend's card or phone again, or enrol the person without them.",
+);
+const OWN_REFERRER: Kind = Kind::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "referrer_is_member",
+    "Name the friend who brought the person, or nobody.",
+);
 const GIFTS_SHORT: Kind = Kind::new(
     StatusCode::CONFLICT,
     "gifts_short",
@@ -165,6 +183,19 @@ fn problem(error: &AppError) -> Problem {
         AppError::ConsentMissing => CONSENT_MISSING.because(
             "Нет согласия на обработку персональных данных. / Consent to personal data is missing.",
         ),
+        AppError::BearersCard(kind) => BEARERS_CARD.because(match kind {
+            CardKind::Gift => "Это подарочная карта. / This is a gift card.",
+            CardKind::Coupon => "Это купон. / This is a coupon.",
+            CardKind::Standard | CardKind::Employee | CardKind::Pensioner | CardKind::Virtual => {
+                "Это не карта участника. / This is no member's card."
+            }
+        }),
+        AppError::GiftCard(error) => gift_card::problem(error),
+        AppError::UnknownReferrer => REFERRER_UNKNOWN
+            .because("Пригласивший здесь неизвестен. / The friend is not known here."),
+        AppError::OwnReferrer => {
+            OWN_REFERRER.because("Нельзя пригласить самого себя. / Nobody brings themselves.")
+        }
         AppError::NotReady => NOT_READY.of(error),
         AppError::UnknownCashier(_) => CASHIER_UNKNOWN.of(error),
         AppError::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.of(error),

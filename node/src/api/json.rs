@@ -5,6 +5,7 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+use kopilka_crdt::allowance::Rung;
 use kopilka_crdt::clock::Day;
 use kopilka_crdt::identifier::{CardTag, Identifier, IdentifierKind};
 use kopilka_crdt::ids::{IdError, TillId};
@@ -162,6 +163,14 @@ pub(super) fn balances(app: &App, balances: &[Balance]) -> Result<Vec<BalanceJso
         }
     };
     Ok(balances.iter().map(json).collect())
+}
+
+/// What a redemption stood on.
+pub(super) fn rung_text(rung: Rung) -> &'static str {
+    match rung {
+        Rung::Hub => "hub",
+        Rung::Allowance => "allowance",
+    }
 }
 
 /// Reads an opaque identifier.

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::{Action, App, AppError, Identified, MemberView, NewMember, Outcome, WriteOff};
 
+use super::cards::members_kind;
 use super::json::{
     BalanceJson, IdentifierBody, TextJson, balances, card_text, id, invalid, positive, text,
     time_text,
@@ -115,6 +116,8 @@ pub(super) struct EnrolBody {
     /// QR tokens, chips and tracks.
     #[serde(default)]
     identifiers: Vec<IdentifierBody>,
+    /// What the friend showed who brought them, such as a card or a phone: both get points, as the rules say.
+    referred_by: Option<IdentifierBody>,
 }
 
 /// New values of the questionnaire.
@@ -224,7 +227,7 @@ pub(super) async fn message(
 /// Enrol a person
 #[utoipa::path(post, path = "/v1/members", tag = "members", request_body = EnrolBody, security(("till" = [])),
     params(("Idempotency-Key" = String, Header, description = "Names this request")),
-    responses((status = 201, body = RecordedJson), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = RecordedJson), (status = 404, body = Problem, description = "The friend who brought them is not known"), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn enrol(
     State(app): State<App>,
     request: Write<EnrolBody>,
@@ -237,17 +240,21 @@ pub(super) async fn enrol(
     let card = card
         .transpose()
         .map_err(|error| AppError::from(kopilka_crdt::identifier::IdentifierError::Card(error)))?;
-    let kind = body.card_kind.unwrap_or_default();
+    let kind = members_kind("card_kind", body.card_kind)?;
     let mut identifiers = Vec::with_capacity(body.identifiers.len());
     for identifier in &body.identifiers {
         identifiers.push(identifier.parse()?);
     }
-    let person = NewMember {
+    let mut person = NewMember {
         identifiers,
         card: card.map(|number| (number, kind)),
         profile: body.questionnaire.fields()?,
         consents: body.consents,
+        referrer: None,
     };
+    if let Some(friend) = &body.referred_by {
+        person.referrer = Some(app.referrer(&friend.parse()?, &person).await?);
+    }
     let outcome = app.write(call, Action::Enrol(person)).await?;
     let json = recorded_json(&app, outcome)?;
     Ok((StatusCode::CREATED, ApiJson(json)).into_response())
@@ -352,7 +359,9 @@ pub(super) fn recorded_json(app: &App, outcome: Outcome) -> Result<RecordedJson,
             operation,
             balances,
         } => (member, operation, balances),
-        Outcome::Sale(_) | Outcome::Reversed(_) => return Err(Problem::internal()),
+        Outcome::Sale(_) | Outcome::Reversed(_) | Outcome::GiftCard(_) => {
+            return Err(Problem::internal());
+        }
     };
     Ok(RecordedJson {
         member_id: member.to_string(),

@@ -2,6 +2,7 @@
 
 mod cards;
 mod error;
+mod gift_cards;
 mod health;
 mod history;
 mod json;
@@ -41,6 +42,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
     tags(
         (name = "members", description = "Who is it, what do they have"),
         (name = "sales", description = "Quote, authorise, confirm, take back"),
+        (name = "gift cards", description = "Sell, top up, pay, pay back"),
         (name = "node", description = "How the node stands")
     )
 )]
@@ -101,6 +103,11 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(purchases::void))
         .routes(routes!(returns::cancel))
         .routes(routes!(returns::take_back))
+        .routes(routes!(gift_cards::find))
+        .routes(routes!(gift_cards::sell))
+        .routes(routes!(gift_cards::top_up))
+        .routes(routes!(gift_cards::pay))
+        .routes(routes!(gift_cards::refund))
         .routes(routes!(health::sync))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

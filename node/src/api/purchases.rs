@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use kopilka_crdt::allowance::Rung;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{
     CODE_BYTES_MAX, PurchaseLine, RECEIPT_LINES_MAX, Tender, TenderKind,
@@ -23,7 +22,7 @@ use crate::app::{
 
 use super::json::{
     BalanceJson, ReceiptBody, ReceiptJson, TextJson, balances, card_text, id, invalid, parse_card,
-    quantity, time_text,
+    quantity, rung_text, time_text,
 };
 use super::promotions::{self, GiftGoodsJson, MessageJson, PromotionJson};
 use super::till::{Till, Write, signed};
@@ -410,9 +409,10 @@ fn line_json(
 fn sale_outcome(app: &App, outcome: Outcome) -> Result<PurchaseJson, Problem> {
     match outcome {
         Outcome::Sale(sale) => purchase_json(app, *sale),
-        Outcome::Reversed(_) | Outcome::Enrolled { .. } | Outcome::Recorded { .. } => {
-            Err(Problem::internal())
-        }
+        Outcome::Reversed(_)
+        | Outcome::Enrolled { .. }
+        | Outcome::Recorded { .. }
+        | Outcome::GiftCard(_) => Err(Problem::internal()),
     }
 }
 
@@ -447,10 +447,9 @@ fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> 
         redeemed: total.0 - to_pay.0,
         to_pay: to_pay.0,
         earned: Minor::sum(earned).map_err(AppError::from)?.0,
-        rung: purchase.authority.map(|authority| match authority.rung {
-            Rung::Hub => "hub",
-            Rung::Allowance => "allowance",
-        }),
+        rung: purchase
+            .authority
+            .map(|authority| rung_text(authority.rung)),
         lines: line_json(&purchase.lines, &sale.record.returned)?,
         balances: balances(app, &sale.balances)?,
         message: sale.message.into(),

@@ -126,9 +126,10 @@ fn sum(taken: &[AccountTakes]) -> Result<Minor, AppError> {
 fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, Problem> {
     let reversed = match outcome {
         Outcome::Reversed(reversed) => *reversed,
-        Outcome::Sale(_) | Outcome::Enrolled { .. } | Outcome::Recorded { .. } => {
-            return Err(Problem::internal());
-        }
+        Outcome::Sale(_)
+        | Outcome::Enrolled { .. }
+        | Outcome::Recorded { .. }
+        | Outcome::GiftCard(_) => return Err(Problem::internal()),
     };
     let reversal = &reversed.reversal;
     let (restored, withdrawn) = (sum(&reversal.restored)?, sum(&reversal.withdrawn)?);

@@ -320,6 +320,11 @@ impl Core {
                 given,
             } => self.consent(member, channel, given, at_ms),
             Action::Profile { member, fields } => self.profile(member, &fields, at_ms),
+            Action::LoadGiftCard(load) => self.load_gift_card(&load, at_ms),
+            Action::PayByGiftCard(payment, hub) => {
+                self.pay_by_gift_card(call, &payment, hub, at_ms)
+            }
+            Action::RefundGiftCard(refund) => self.refund_gift_card(call, &refund, at_ms),
         }
     }
 }

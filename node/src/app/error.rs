@@ -1,6 +1,6 @@
 //! Why the app did not do what it was asked.
 
-use kopilka_crdt::card::CardState;
+use kopilka_crdt::card::{CardKind, CardState};
 use kopilka_crdt::identifier::IdentifierError;
 use kopilka_crdt::ids::CashierId;
 use kopilka_crdt::ledger::FoldError;
@@ -16,6 +16,7 @@ use kopilka_rules::reversal::ReversalError;
 use crate::store::StoreError;
 use crate::store::writer::WriterError;
 
+use super::gift_card::GiftCardError;
 use super::records::PurchaseId;
 
 /// Why a request was not carried out. Nothing of it was recorded.
@@ -57,6 +58,18 @@ pub enum AppError {
     /// The card is not usable in its present state.
     #[error("the card is {0:?}")]
     CardNotActive(CardState),
+    /// A gift card or coupon where a member's card is asked for.
+    #[error("the card is its bearer's, and no member's")]
+    BearersCard(CardKind),
+    /// A gift card does not do what was asked.
+    #[error(transparent)]
+    GiftCard(#[from] GiftCardError),
+    /// Nobody is known by what the friend who brought the new member showed.
+    #[error("the friend who brought the new member is not known here")]
+    UnknownReferrer,
+    /// The new member names themselves as the friend who brought them.
+    #[error("nobody brings themselves")]
+    OwnReferrer,
     /// The card or identifier belongs to somebody.
     #[error("the card or identifier belongs to a member already")]
     IdentifierTaken,

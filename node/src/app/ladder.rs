@@ -170,6 +170,12 @@ impl Customer<'_> {
         }
     }
 
+    /// What is in one account today, waiting sales taken off.
+    pub(super) fn balance(&self, account: AccountId) -> Result<Balance, AmountError> {
+        let spent = self.bound.spent(self.member)?;
+        balance(&spent, account, self.moment.today())
+    }
+
     /// What the member has today, account by account, waiting sales taken off.
     pub(super) fn balances(&self) -> Result<Vec<Balance>, AmountError> {
         let spent = self.bound.spent(self.member)?;
@@ -181,28 +187,31 @@ fn balances(rules: &Rules, member: &Member, today: Day) -> Result<Vec<Balance>, 
     let known = rules.programme.rules().accounts.keys();
     let numbers: std::collections::BTreeSet<_> =
         known.chain(member.accounts.keys()).copied().collect();
-    let mut balances = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let account = member.account(number);
-        let mut next_expiry: Option<(Day, Minor)> = None;
-        for lot in account.lots.values().filter(|lot| !lot.is_expired(today)) {
-            let (Some(last), left) = (lot.expires_on, lot.remaining()?) else {
-                continue;
-            };
-            if left <= Minor::ZERO {
-                continue;
-            }
-            next_expiry = Some(match next_expiry {
-                Some((day, sum)) if day == last => (day, sum.plus(left)?),
-                Some((day, sum)) if day < last => (day, sum),
-                Some(_) | None => (last, left),
-            });
+    let balances = numbers.into_iter();
+    balances
+        .map(|account| balance(member, account, today))
+        .collect()
+}
+
+fn balance(member: &Member, number: AccountId, today: Day) -> Result<Balance, AmountError> {
+    let account = member.account(number);
+    let mut next_expiry: Option<(Day, Minor)> = None;
+    for lot in account.lots.values().filter(|lot| !lot.is_expired(today)) {
+        let (Some(last), left) = (lot.expires_on, lot.remaining()?) else {
+            continue;
+        };
+        if left <= Minor::ZERO {
+            continue;
         }
-        balances.push(Balance {
-            account: number,
-            view: account.view(today)?,
-            next_expiry,
+        next_expiry = Some(match next_expiry {
+            Some((day, sum)) if day == last => (day, sum.plus(left)?),
+            Some((day, sum)) if day < last => (day, sum),
+            Some(_) | None => (last, left),
         });
     }
-    Ok(balances)
+    Ok(Balance {
+        account: number,
+        view: account.view(today)?,
+        next_expiry,
+    })
 }

@@ -21,8 +21,9 @@ use super::error::AppError;
 use super::keys;
 use super::ladder::{Bound, Customer};
 use super::records::{Balance, Outcome};
+use super::referral;
 use super::request::{Call, NewIdentifier, NewMember, WriteOff};
-use super::sale::check_card;
+use super::sale::{check_card, check_is_members};
 
 impl Core {
     pub(super) fn enrol(
@@ -67,19 +68,27 @@ impl Core {
         }
         let mut member = Member::default();
         show(&mut member, &person.profile);
+        let today = rules.moment(at_ms).today();
+        let mut credits = rules.programme.welcome(today);
+        if person.referrer.is_some() {
+            credits.extend(referral::for_friend(&rules.programme, today));
+        }
         let body = Enrolment {
             member: id,
             identifiers,
             card,
             profile,
             consents: person.consents,
-            credits: rules.programme.welcome(rules.moment(at_ms).today()),
+            credits,
             partner: directory.store.partner,
             till: Some(call.till),
             cashier: Some(call.cashier),
-            referrer: None,
+            referrer: person.referrer,
         };
         let (operation, _) = self.record(at_ms, id, &mut member, Body::Enrol(body))?;
+        if let Some(referrer) = person.referrer {
+            self.thank(referrer, id, at_ms)?;
+        }
         Ok(Outcome::Enrolled {
             member: id,
             operation,
@@ -110,6 +119,7 @@ impl Core {
         let directory = self.directory()?;
         let id = request.member;
         let mut member = self.member(id)?;
+        check_is_members(&member)?;
         if request
             .replaces
             .is_some_and(|replaced| !member.cards.contains_key(&replaced))
@@ -136,6 +146,7 @@ impl Core {
         at_ms: u64,
     ) -> Result<Outcome, AppError> {
         let mut member = self.member(id)?;
+        check_is_members(&member)?;
         let card = member.cards.get(&tag).ok_or(AppError::UnknownCard)?;
         if card.state > state {
             return Err(AppError::CardNotActive(card.state));
@@ -293,6 +304,11 @@ fn show(member: &mut Member, fields: &[(ProfileField, String)]) {
     }
     if let Some(phone) = field(fields, &ProfileField::Phone) {
         member.shown.phone = masked_phone(phone);
+    }
+    if let Some(date) = field(fields, &ProfileField::BirthDate) {
+        // `1990-05-17`: the year goes nowhere but under the seal.
+        let month_day = date.split_once('-').and_then(|(_, rest)| rest.parse().ok());
+        member.shown.birthday = month_day;
     }
 }
 

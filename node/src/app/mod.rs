@@ -4,6 +4,7 @@ mod clock;
 mod core;
 mod error;
 mod figures;
+mod gift_card;
 mod hold;
 mod hub;
 mod keys;
@@ -16,6 +17,7 @@ mod own_log;
 mod queries;
 mod records;
 mod redeem;
+mod referral;
 mod replica;
 mod request;
 mod reversal;
@@ -41,6 +43,7 @@ use crate::store::{Engine, StoreError, Table};
 pub use self::core::Written;
 pub use error::AppError;
 pub(crate) use figures::{REFUSALS, SESSIONS, SESSIONS_FAILED, SESSIONS_REFUSED};
+pub use gift_card::{GiftCard, GiftCardError, GiftCardMove, PaymentId};
 pub use hold::Held;
 pub use hub::{HubLink, LinkError, NoHub};
 pub use message::points;
@@ -51,8 +54,9 @@ pub use records::{
     SaleState, SnapshotProgress,
 };
 pub use request::{
-    Action, Basket, Call, HOLDS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, NewIdentifier, NewMember, News,
-    PurchaseRef, Request, Sale, TENDERS_MAX, WriteOff,
+    Action, Basket, Call, GiftCardLoad, GiftCardPayment, GiftCardRefund, HOLDS_MAX,
+    IDEMPOTENCY_KEY_BYTES_MAX, NewIdentifier, NewMember, News, PurchaseRef, Request, Sale,
+    TENDERS_MAX, WriteOff,
 };
 pub use rules::{Blocks, Directory, InForce, Rules};
 

@@ -99,7 +99,8 @@ impl App {
     /// Whose identifier it is; asks the hub when this replica does not know it.
     ///
     /// # Errors
-    /// [`AppError::UnknownMember`], [`AppError::CardBlocked`], or when the store cannot be read.
+    /// [`AppError::UnknownMember`], [`AppError::CardBlocked`], [`AppError::BearersCard`], or when the store cannot be
+    /// read.
     pub async fn identify(&self, identifier: &Identifier) -> Result<Identified, AppError> {
         let hash = identifier.hash(&self.directory()?.store.lookup_key);
         let order = self.in_force().blocks().against(hash).cloned();
@@ -108,7 +109,10 @@ impl App {
                 reason: order.reason,
             });
         }
-        self.owner(identifier).await
+        let owner = self.owner(identifier).await?;
+        let member = view::member(&self.rows(), owner.member)?.ok_or(AppError::UnknownMember)?;
+        sale::check_is_members(&member)?;
+        Ok(owner)
     }
 
     /// Whose identifier it is, blocked or not.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use crate::record::{decode, encode};
 use crate::store::StoreError;
 
+use super::gift_card::GiftCardMove;
 use super::keys::IdentifierPrefix;
 
 /// A sale at this node, from its authorisation on: 64 random bits.
@@ -199,6 +200,8 @@ pub enum Outcome {
         /// What they have now.
         balances: Vec<Balance>,
     },
+    /// A gift card was loaded, paid with, or paid back to.
+    GiftCard(Box<GiftCardMove>),
 }
 
 /// A sale as it stood when it was answered.

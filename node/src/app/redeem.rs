@@ -35,8 +35,16 @@ impl App {
                     .await?;
                 Action::WriteOff(write_off, hub)
             }
+            Action::PayByGiftCard(payment, HubAnswer::Unreachable) => {
+                let (account, wanted) = self.gift_card_wanted(&payment)?;
+                let hub = self.ask(payment.record, account, wanted).await?;
+                Action::PayByGiftCard(payment, hub)
+            }
             Action::Authorise(..)
             | Action::WriteOff(..)
+            | Action::PayByGiftCard(..)
+            | Action::LoadGiftCard(_)
+            | Action::RefundGiftCard(_)
             | Action::Confirm(_)
             | Action::Void(_)
             | Action::Cancel(_)

@@ -13,6 +13,7 @@ use kopilka_protocol::signed::{SignedBlockOrder, SignedPublication};
 use kopilka_rules::pricing::{ReceiptLine, Wish};
 use kopilka_rules::redemption::HubAnswer;
 
+use super::gift_card::PaymentId;
 use super::records::PurchaseId;
 
 /// Longest idempotency key, in bytes.
@@ -99,6 +100,12 @@ pub enum Action {
         /// New values.
         fields: Vec<(ProfileField, String)>,
     },
+    /// A gift card is sold or topped up.
+    LoadGiftCard(GiftCardLoad),
+    /// A gift card pays.
+    PayByGiftCard(GiftCardPayment, HubAnswer),
+    /// A payment goes back to its gift card.
+    RefundGiftCard(GiftCardRefund),
 }
 
 /// A sale, as a till asks for it.
@@ -151,6 +158,8 @@ pub struct NewMember {
     pub profile: Vec<(ProfileField, String)>,
     /// Consents given at once.
     pub consents: Vec<Channel>,
+    /// The member who brought them.
+    pub referrer: Option<MemberId>,
 }
 
 /// A card or other identifier for a member.
@@ -177,6 +186,43 @@ pub struct WriteOff {
     pub amount: Minor,
     /// In words.
     pub reason: String,
+}
+
+/// Money that is put on a gift card.
+#[derive(Debug, Clone, Copy)]
+pub struct GiftCardLoad {
+    /// The card's record.
+    pub record: MemberId,
+    /// The card within it.
+    pub card: CardTag,
+    /// How much.
+    pub amount: Minor,
+    /// Whether the card is sold with it, and not topped up.
+    pub is_sale: bool,
+}
+
+/// A payment by gift card.
+#[derive(Debug, Clone, Copy)]
+pub struct GiftCardPayment {
+    /// The card's record.
+    pub record: MemberId,
+    /// The card within it.
+    pub card: CardTag,
+    /// What is to be paid; positive.
+    pub amount: Minor,
+    /// Whether less will do, if there is less.
+    pub partial: bool,
+    /// For which receipt.
+    pub receipt: ReceiptKey,
+}
+
+/// A payment that goes back to its gift card.
+#[derive(Debug, Clone, Copy)]
+pub struct GiftCardRefund {
+    /// The payment.
+    pub payment: PaymentId,
+    /// How much of it; all that is left when not given.
+    pub amount: Option<Minor>,
 }
 
 /// What the hub sends.

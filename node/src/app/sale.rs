@@ -42,6 +42,7 @@ pub(super) fn check_card(
             Err(AppError::CardNotActive(state))
         }
     };
+    check_is_members(member)?;
     match card {
         Some(tag) => {
             let card = member.cards.get(&tag).ok_or(AppError::UnknownCard)?;
@@ -60,6 +61,12 @@ pub(super) fn check_card(
             refusal
         }
     }
+}
+
+/// Whether it is a member's state, and not that of a gift card or a bearer's coupon.
+pub(super) fn check_is_members(member: &Member) -> Result<(), AppError> {
+    let bearers = member.cards.values().find(|card| card.kind.is_bearers());
+    bearers.map_or(Ok(()), |card| Err(AppError::BearersCard(card.kind)))
 }
 
 impl Core {

@@ -7,6 +7,7 @@ mod common;
 mod contract;
 mod faults;
 mod figures;
+mod gift_cards;
 mod identifiers;
 mod members;
 mod promotions;

@@ -1,9 +1,12 @@
 //! Members: joining, being found, cards, blocks, gifts, consents, write-offs.
 
+use kopilka_crdt::ids::MemberId;
+use kopilka_crdt::money::Minor;
+use kopilka_crdt::rulebook::model::ReferralRules;
 use kopilka_node::app::{AppError, News};
 use serde_json::{Value, json};
 
-use crate::common::{Node, order, sale};
+use crate::common::{Node, order, publication, rule_book, sale, spendable};
 
 const CARD: &str = "79927398713";
 const OTHER_CARD: &str = "4111111111111111";
@@ -145,4 +148,74 @@ async fn gifts_consents_profile_and_write_offs_are_recorded() {
     assert_eq!(view["balances"][0]["spendable"], 20_000);
     let (_, message) = node.get(&path("message")).await;
     assert_eq!(message["ru"], "Начислено баллов: 0. Баланс: 200.");
+}
+
+#[tokio::test]
+async fn who_brings_a_friend_gets_points_and_so_does_the_friend() {
+    let node = Node::start().await;
+    let mut rules = rule_book();
+    rules.referral = Some(ReferralRules {
+        account: crate::common::POINTS,
+        referrer_minor: Minor(20_000),
+        friend_minor: Minor(15_000),
+    });
+    node.hear(News::Publication(publication(2, &rules))).await;
+    let referrer = node.enrol(CARD).await;
+    let join = async |key: &str, more: Value| {
+        let body = crate::common::with(json!({ "cashier": "c7" }), more);
+        node.call("POST", "/v1/members", key, body).await
+    };
+    let by = |number: &str| json!({ "kind": "card", "value": number });
+    for (card, friend, status, code) in [
+        (OTHER_CARD, "5500005555555559", 404, "referrer_unknown"),
+        (OTHER_CARD, OTHER_CARD, 422, "referrer_is_member"),
+    ] {
+        let refused = join(
+            "1",
+            json!({ "card_number": card, "referred_by": by(friend) }),
+        )
+        .await;
+        assert_eq!((refused.0, &refused.1["code"]), (status, &code.into()));
+    }
+    let joined = json!({ "card_number": OTHER_CARD, "referred_by": by(CARD) });
+    let (status, friend) = join("2", joined.clone()).await;
+    assert_eq!(
+        (status, spendable(&friend)),
+        (201, 25_000 + 15_000),
+        "{friend}"
+    );
+    assert_eq!(join("2", joined).await, (201, friend.clone()), "a retry");
+    assert_eq!(node.balance(&referrer).await, 25_000 + 20_000);
+    let id: MemberId = friend["member_id"].as_str().unwrap().parse().unwrap();
+    let shown = node.app.member(id).unwrap().member;
+    assert_eq!(
+        shown.referrer.map(|id| id.to_string()),
+        Some(referrer.clone())
+    );
+
+    // Both are the store's own to redeem at once.
+    let redeemed = crate::common::with(sale(&referrer, 1, 200_000), json!({ "redeem": 45_000 }));
+    let (status, sold) = node.call("POST", "/v1/purchases", "3", redeemed).await;
+    assert_eq!(
+        (status, &sold["rung"]),
+        (201, &"allowance".into()),
+        "{sold}"
+    );
+}
+
+#[tokio::test]
+async fn a_birthday_is_known_to_tills_without_its_year() {
+    let node = Node::start().await;
+    let birthday = |id: &str| {
+        let view = node.app.member(id.parse().unwrap()).unwrap();
+        view.member.shown.birthday.map(|day| day.to_string())
+    };
+    let body = json!({ "cashier": "c7", "questionnaire": { "birth_date": "1992-02-29" }, "consents": ["personal_data"] });
+    let (_, joined) = node.call("POST", "/v1/members", "1", body).await;
+    let id = joined["member_id"].as_str().unwrap();
+    assert_eq!(birthday(id).as_deref(), Some("02-29"));
+    let body = json!({ "cashier": "c7", "questionnaire": { "birth_date": "1992-03-01" } });
+    let path = format!("/v1/members/{id}/profile");
+    assert_eq!(node.call("PATCH", &path, "2", body).await.0, 200);
+    assert_eq!(birthday(id).as_deref(), Some("03-01"));
 }

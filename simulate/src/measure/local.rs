@@ -118,9 +118,10 @@ impl LocalNode {
         let action = Action::Authorise(sale, HubAnswer::Unreachable);
         match self.app.write(call, action).await? {
             Outcome::Sale(sale) => Ok(sale.id),
-            Outcome::Reversed(_) | Outcome::Enrolled { .. } | Outcome::Recorded { .. } => {
-                bail!("an authorisation answers with a sale")
-            }
+            Outcome::Reversed(_)
+            | Outcome::Enrolled { .. }
+            | Outcome::Recorded { .. }
+            | Outcome::GiftCard(_) => bail!("an authorisation answers with a sale"),
         }
     }
 
