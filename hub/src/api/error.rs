@@ -1,11 +1,14 @@
 //! What becomes of each refusal in HTTP: the one place that knows statuses and stable codes.
 
 use axum::http::StatusCode;
+use kopilka_crdt::rulebook::DocumentError;
+use kopilka_crdt::rulebook::document::Conflict;
 use kopilka_shell::problem::Problem;
 
 use crate::app::action::ActionError;
 use crate::app::import::{COLUMNS_HELP, ImportError};
 use crate::app::rulebook::RuleBookError;
+use crate::app::rulebook::draft::author_and_note;
 use crate::app::staff::session::SignInError;
 use crate::store::StoreError;
 
@@ -115,11 +118,8 @@ impl From<RuleBookError> for Problem {
                 text,
                 "Correct the value at this path; nothing was saved.",
             ),
-            RuleBookError::Document(_) => Self::unprocessable(
-                "rule_book_unsupported",
-                text,
-                "Rule books hold whole numbers, texts, booleans, lists and maps.",
-            ),
+            RuleBookError::Merge { .. } => edited_meanwhile(text),
+            RuleBookError::Document(error) => of_document(&error),
             RuleBookError::Problems(problems) => {
                 let shown = problems.iter().take(PROBLEMS_SHOWN_MAX);
                 let lines: Vec<_> = shown
@@ -131,8 +131,70 @@ impl From<RuleBookError> for Problem {
                     "Correct the draft; its problems are also listed with the rule book.",
                 )
             }
+            RuleBookError::Conflicts(conflicts) => {
+                let shown = conflicts.iter().take(PROBLEMS_SHOWN_MAX);
+                Self::conflict(
+                    "rule_book_conflicts",
+                    shown.map(values_at).collect::<Vec<_>>().join("; "),
+                    "Set each place to the value that is meant, or publish with despite_conflicts to take what the \
+                     draft shows; the conflicts are also listed with the rule book.",
+                )
+            }
+            RuleBookError::Recovered { .. } => Self::conflict(
+                "rule_book_recovered",
+                text,
+                "Look at the draft and edit what is missing; after an edit or revert it can be published.",
+            ),
+            RuleBookError::Lost { .. } => {
+                tracing::error!(%text, "a rule book draft is lost");
+                Self::conflict(
+                    "rule_book_lost",
+                    text,
+                    "Import a rule book on the hub's command line; stores run the last publication meanwhile.",
+                )
+            }
         }
     }
+}
+
+fn edited_meanwhile(text: String) -> Problem {
+    Problem::conflict(
+        "rule_book_edited_meanwhile",
+        text,
+        "Read the draft again and make the edit from its present version.",
+    )
+}
+
+fn of_document(error: &DocumentError) -> Problem {
+    let text = error.to_string();
+    match error {
+        DocumentError::Overlap { .. } => edited_meanwhile(text),
+        DocumentError::Version { .. } => Problem::not_found(
+            "rule_book_version_unknown",
+            text,
+            "The history lists the versions that exist.",
+        ),
+        DocumentError::Unsupported(_) | DocumentError::TooLarge => Problem::unprocessable(
+            "rule_book_unsupported",
+            text,
+            "Rule books hold whole numbers, texts, booleans, lists and maps.",
+        ),
+        DocumentError::Damaged(_) => {
+            tracing::error!(%error, "a rule book draft could not be saved");
+            Problem::internal()
+        }
+    }
+}
+
+/// One conflict in words.
+fn values_at(conflict: &Conflict) -> String {
+    let values = conflict.candidates.iter().map(|candidate| {
+        let (author, _) = author_and_note(&candidate.change.message);
+        let kept = if candidate.kept { ", shown" } else { "" };
+        format!("{} ({author}{kept})", candidate.value)
+    });
+    let values: Vec<_> = values.collect();
+    format!("{}: {}", conflict.path, values.join(" or "))
 }
 
 impl From<SignInError> for Problem {

@@ -54,6 +54,8 @@ pub enum Failure {
     Patch(#[source] serde_json::Error),
     #[error("the file is not JSON")]
     NoJson(#[source] serde_json::Error),
+    #[error("the file is not YAML: {0}")]
+    NoYaml(String),
     #[error("cannot follow signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -72,6 +74,15 @@ impl Failure {
             for problem in problems {
                 eprintln!("  {}: {}", problem.path, problem.text);
             }
+        }
+        if let Self::RuleBook(RuleBookError::Conflicts(conflicts)) = self {
+            for conflict in conflicts {
+                eprintln!("  {}", conflict.path);
+            }
+            eprintln!(
+                "  settle each by an edit of the place (rulebook conflicts shows the values), or publish with \
+                 --despite-conflicts"
+            );
         }
         let mut cause = self.source();
         while let Some(error) = cause {
@@ -108,6 +119,7 @@ impl Failure {
             | Self::Print(_)
             | Self::Patch(_)
             | Self::NoJson(_)
+            | Self::NoYaml(_)
             | Self::Signals(_)
             | Self::Http(_)
             | Self::Quic(_)

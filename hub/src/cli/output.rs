@@ -19,6 +19,11 @@ impl Output {
         Self { json }
     }
 
+    /// Whether programs read it.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints one thing: a JSON object, or a line for each of its fields.
     pub fn item(&self, view: &impl Serialize) -> Result<(), Failure> {
         let value = value(view);

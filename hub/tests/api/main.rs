@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod contract;
+mod drafts;
 mod house;
 mod import;
 mod members;

@@ -184,7 +184,7 @@ async fn edits_at_once_all_arrive() {
         ]);
         let patch = serde_json::from_value(patch).unwrap();
         let actor = Actor::staff(&format!("marketer{tier}"));
-        draft::edit(hub, &actor, ProgrammeId(1), &patch, "at once")
+        draft::edit(hub, &actor, ProgrammeId(1), None, &patch, "at once")
             .await
             .unwrap();
     };

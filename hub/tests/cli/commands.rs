@@ -63,7 +63,7 @@ fn rules_go_round() {
         "2",
     ]);
     assert_eq!(
-        diff,
+        diff["patch"],
         serde_json::from_str::<serde_json::Value>(patch).unwrap()
     );
     let back = [

@@ -4,4 +4,5 @@
 
 mod bench;
 mod commands;
+mod drafts;
 mod serving;

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod decide;
+mod drafts;
 mod entities;
 mod erasure;
 mod feed;
@@ -70,6 +71,9 @@ on_both_engines! {
     hubs::failed_sign_ins_are_counted_together,
     hubs::a_right_password_forgets_the_wrong_ones,
     hubs::a_card_that_is_blocked_while_it_finds_an_owner_is_blocked,
+    drafts::edits_at_two_processes_meet,
+    drafts::a_damaged_save_gives_way_to_the_last_good_one,
+    drafts::a_lost_draft_begins_anew_from_a_rule_book,
     erasure::an_erased_member_keeps_cards_and_points,
     erasure::what_a_store_wrote_before_it_knew_stays_out,
     opening::data_outlive_the_process,

@@ -1,19 +1,25 @@
-//! The draft: an Automerge document, edited by JSON Patch (RFC 6902), with its history.
+//! The draft: an Automerge document, edited by JSON Patch (RFC 6902) or as a whole, with its history.
+//!
+//! An edit may name the version that its writer saw. Edits of one version by several people all hold where they set
+//! different places; where they set the same one, the draft shows one value and tells of both.
 
-use json_patch::Patch;
+use json_patch::{Patch, PatchOperation};
 use kopilka_crdt::ids::ProgrammeId;
-use kopilka_crdt::rulebook::document;
+use kopilka_crdt::rulebook::document::{self, Conflict, Edit};
 use kopilka_crdt::rulebook::{Document, RuleBook};
 use kopilka_rules::validation::{Problem, unpublishable};
 use serde_json::{Value, json};
 
+use super::saves::{self, StoredDraft};
 use super::{RuleBookError, parse, value_of};
 use crate::app::Hub;
 use crate::app::action::{ATTEMPTS_MAX, ActionError, Actor};
-use crate::store::{EntityChange, EntityKind, StoreError};
+use crate::store::{EntityChange, StoreError};
 
 /// Longest note on an edit or publication, in bytes.
 pub const NOTE_BYTES_MAX: usize = 400;
+/// JSON pointer to the whole rule book.
+pub(super) const WHOLE: &str = "";
 /// Most operations of one patch.
 const PATCH_OPERATIONS_MAX: usize = 1_000;
 
@@ -22,14 +28,14 @@ const PATCH_OPERATIONS_MAX: usize = 1_000;
 pub struct Draft {
     /// Its content.
     pub value: Value,
+    /// How many changes made it.
+    pub version: u32,
     /// What keeps it from being published.
     pub problems: Vec<Problem>,
-}
-
-/// A stored draft with the version that it was read at.
-pub(super) struct StoredDraft {
-    pub document: Document,
-    pub version: u64,
+    /// Places that people set at the same time, with all their values.
+    pub conflicts: Vec<Conflict>,
+    /// Why this is the last good save and not the latest.
+    pub damage: Option<String>,
 }
 
 /// The change that stores a new programme's first draft.
@@ -39,25 +45,19 @@ pub fn first(
     actor: &Actor,
     now_ms: u64,
 ) -> Result<EntityChange, ActionError> {
-    let value = serde_json::to_value(rules).expect("a rule book is plain data with string keys");
     let message = message(actor, "starter rules");
-    let body = Document::create(&value, actor.name().as_bytes(), seconds(now_ms), &message)
-        .and_then(|mut document| document.save())
-        .map_err(|error| ActionError::invalid("name", &error))?;
-    Ok(EntityChange {
-        kind: EntityKind::RuleBook,
-        id: programme.to_string(),
-        body: Some(body),
-        expected: Some(0),
-    })
+    let (name, now) = (actor.name().as_bytes(), seconds(now_ms));
+    Document::create(&value_of(rules), name, now, &message)
+        .and_then(|mut document| saves::first(programme, &mut document))
+        .map_err(|error| ActionError::invalid("name", &error))
 }
 
 /// The draft.
 pub async fn show(hub: &Hub, programme: ProgrammeId) -> Result<Draft, RuleBookError> {
-    let stored = load(hub, programme, b"reader").await?;
+    let mut stored = saves::load(hub, programme, b"reader").await?;
     let value = stored.document.value()?;
     let problems = unpublishable(&parse(&value)?);
-    Ok(Draft { value, problems })
+    shown(&mut stored, value, problems)
 }
 
 /// All changes of the draft, oldest first.
@@ -65,15 +65,17 @@ pub async fn history(
     hub: &Hub,
     programme: ProgrammeId,
 ) -> Result<Vec<document::Change>, RuleBookError> {
-    Ok(load(hub, programme, b"reader").await?.document.history())
+    let mut stored = saves::load(hub, programme, b"reader").await?;
+    Ok(stored.document.history())
 }
 
-/// Applies a patch. Edits at the same time merge: a patch that lost a race is applied again to the newer draft, where
-/// its `test` operations are checked again too.
+/// Applies a patch to the version `base` that its writer saw, or to the draft as it is now. A patch without a version
+/// that lost a race is applied again to the newer draft, where its `test` operations are checked again too.
 pub async fn edit(
     hub: &Hub,
     actor: &Actor,
     programme: ProgrammeId,
+    base: Option<u32>,
     patch: &Patch,
     note: &str,
 ) -> Result<Draft, RuleBookError> {
@@ -86,8 +88,11 @@ pub async fn edit(
         .iter()
         .map(|operation| operation.path().to_string())
         .collect();
+    let named: Vec<String> = patch.0.iter().filter_map(named).collect();
     let details = json!({ "note": note, "paths": paths });
     let change = Change {
+        base,
+        named: &named,
         note,
         action: "rulebook.edit",
         details: &details,
@@ -103,34 +108,45 @@ pub async fn edit(
     .await
 }
 
-/// Sets the draft to a whole rule book. Only what differs is touched, so the history stays readable.
+/// Sets the draft to a whole rule book that was made from the version `base`, or in place of the draft as it is now.
+/// Only what differs is touched, so the history stays readable.
 pub async fn import(
     hub: &Hub,
     actor: &Actor,
     programme: ProgrammeId,
+    base: Option<u32>,
     rules: &RuleBook,
     note: &str,
 ) -> Result<Draft, RuleBookError> {
     let whole = value_of(rules);
     let details = json!({ "note": note });
     let change = Change {
+        base,
+        named: &[],
         note,
         action: "rulebook.import",
         details: &details,
     };
-    write(hub, actor, programme, change, |_| Ok(whole.clone())).await
+    match write(hub, actor, programme, change, |_| Ok(whole.clone())).await {
+        Err(RuleBookError::Lost { .. }) => begin_anew(hub, actor, programme, rules, change).await,
+        other => other,
+    }
 }
 
 /// What is said of a change.
 #[derive(Clone, Copy)]
-struct Change<'a> {
-    note: &'a str,
-    action: &'static str,
-    details: &'a Value,
+pub(super) struct Change<'a> {
+    /// The version that it was made from; none: the present one.
+    pub base: Option<u32>,
+    /// JSON pointers to places whose conflicts it settles.
+    pub named: &'a [String],
+    pub note: &'a str,
+    pub action: &'static str,
+    pub details: &'a Value,
 }
 
 /// Changes the draft by a function of what it holds, again and again while others are quicker.
-async fn write(
+pub(super) async fn write(
     hub: &Hub,
     actor: &Actor,
     programme: ProgrammeId,
@@ -139,22 +155,28 @@ async fn write(
 ) -> Result<Draft, RuleBookError> {
     check_note(change.note)?;
     for _ in 0..ATTEMPTS_MAX {
-        let mut stored = load(hub, programme, actor.name().as_bytes()).await?;
-        let value = next(&stored.document.value()?)?;
-        let rules = parse(&value)?;
+        let mut stored = saves::load(hub, programme, actor.name().as_bytes()).await?;
+        let present = stored.document.version();
+        let base = change.base.unwrap_or(present);
+        let value = next(&stored.document.value_at(base)?)?;
+        parse(&value)?;
         let now_ms = (hub.clock)();
-        stored
-            .document
-            .replace(&value, seconds(now_ms), &message(actor, change.note))?;
-        let stored = stored.change(programme)?;
+        stored.document.edit(Edit {
+            base,
+            value: &value,
+            named: change.named,
+            at_seconds: seconds(now_ms),
+            message: &message(actor, change.note),
+        })?;
+        let merged = stored.document.value()?;
+        let rules = parse(&merged).map_err(|error| RuleBookError::Merge {
+            base,
+            reason: error.to_string(),
+        })?;
+        let changes = stored.changes(programme)?;
         let audit = actor.audit(now_ms, change.action, programme, change.details);
-        match hub.store.change_entities(&[stored], Some(&audit)).await {
-            Ok(()) => {
-                return Ok(Draft {
-                    value,
-                    problems: unpublishable(&rules),
-                });
-            }
+        match hub.store.change_entities(&changes, Some(&audit)).await {
+            Ok(()) => return shown(&mut stored, merged, unpublishable(&rules)),
             Err(StoreError::Exists(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -162,32 +184,52 @@ async fn write(
     Err(StoreError::Contended.into())
 }
 
-/// Loads the draft; later changes are `actor`'s.
-pub(super) async fn load(
+/// Puts a rule book in the place of a draft that cannot be read any more; its history begins anew.
+async fn begin_anew(
     hub: &Hub,
+    actor: &Actor,
     programme: ProgrammeId,
-    actor: &[u8],
-) -> Result<StoredDraft, RuleBookError> {
-    let entity = hub
-        .store
-        .entity(EntityKind::RuleBook, &programme.to_string())
-        .await?
-        .ok_or_else(|| ActionError::not_found("programme", programme))?;
-    Ok(StoredDraft {
-        document: Document::load(&entity.body, actor)?,
-        version: entity.version,
+    rules: &RuleBook,
+    change: Change<'_>,
+) -> Result<Draft, RuleBookError> {
+    let now_ms = (hub.clock)();
+    let message = message(actor, change.note);
+    let (name, value) = (actor.name().as_bytes(), value_of(rules));
+    let mut document = Document::create(&value, name, seconds(now_ms), &message)?;
+    let changes = saves::begin_anew(hub, programme, &mut document).await?;
+    let audit = actor.audit(now_ms, change.action, programme, change.details);
+    hub.store.change_entities(&changes, Some(&audit)).await?;
+    Ok(Draft {
+        value,
+        version: document.version(),
+        problems: unpublishable(rules),
+        conflicts: Vec::new(),
+        damage: None,
     })
 }
 
-impl StoredDraft {
-    /// The change that stores it, unless somebody else changed it meanwhile.
-    pub fn change(&mut self, programme: ProgrammeId) -> Result<EntityChange, RuleBookError> {
-        Ok(EntityChange {
-            kind: EntityKind::RuleBook,
-            id: programme.to_string(),
-            body: Some(self.document.save()?),
-            expected: Some(self.version),
-        })
+fn shown(
+    stored: &mut StoredDraft,
+    value: Value,
+    problems: Vec<Problem>,
+) -> Result<Draft, RuleBookError> {
+    Ok(Draft {
+        value,
+        version: stored.document.version(),
+        problems,
+        conflicts: stored.document.conflicts()?,
+        damage: stored.damage().map(str::to_owned),
+    })
+}
+
+/// The place that an operation gives a value.
+fn named(operation: &PatchOperation) -> Option<String> {
+    match operation {
+        PatchOperation::Add(_)
+        | PatchOperation::Replace(_)
+        | PatchOperation::Move(_)
+        | PatchOperation::Copy(_) => Some(operation.path().to_string()),
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => None,
     }
 }
 

@@ -2,7 +2,10 @@
 
 pub mod draft;
 pub mod publish;
+mod saves;
+pub mod versions;
 
+use kopilka_crdt::rulebook::document::Conflict;
 use kopilka_crdt::rulebook::model::RULE_BOOK_SCHEMA;
 use kopilka_crdt::rulebook::{DocumentError, RuleBook};
 use kopilka_rules::validation::Problem;
@@ -33,12 +36,41 @@ pub enum RuleBookError {
         /// Why.
         reason: String,
     },
-    /// The document cannot hold this, or is damaged.
+    /// Together with what others changed since, the draft would not be a rule book.
+    #[error(
+        "with what was changed since version {base}, the draft would not be a rule book: {reason}"
+    )]
+    Merge {
+        /// The version that the edit was made on.
+        base: u32,
+        /// Where and why.
+        reason: String,
+    },
+    /// The document cannot hold this, or has no such version.
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// The draft contradicts itself and cannot be published.
     #[error("the rule book has {} problems", .0.len())]
     Problems(Vec<Problem>),
+    /// People set places at the same time, and nobody has chosen yet.
+    #[error("places were set to different values at the same time: {}", .0.len())]
+    Conflicts(Vec<Conflict>),
+    /// The latest save is damaged, and nobody has edited the one before it since.
+    #[error(
+        "the draft's latest save is damaged ({reason}); version {version} is the last good one"
+    )]
+    Recovered {
+        /// What is wrong with it.
+        reason: String,
+        /// The version that is shown in its place.
+        version: u32,
+    },
+    /// No save of the draft can be read.
+    #[error("no save of the draft can be read: {reason}")]
+    Lost {
+        /// What is wrong with the latest.
+        reason: String,
+    },
 }
 
 impl From<StoreError> for RuleBookError {

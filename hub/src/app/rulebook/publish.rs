@@ -1,15 +1,15 @@
 //! Publications: a checked draft, numbered and signed; and going back to an earlier one.
 
-use json_patch::Patch;
 use kopilka_crdt::ids::ProgrammeId;
+use kopilka_crdt::rulebook::document::Edit;
 use kopilka_crdt::rulebook::{Publication, RuleBook};
 use kopilka_protocol::signed::SignedPublication;
 use kopilka_rules::Programme as Compiled;
 use kopilka_rules::validation::unpublishable;
 use serde_json::{Value, json};
 
-use super::draft::{self, check_note, message, seconds};
-use super::{RuleBookError, parse, value_of};
+use super::draft::{WHOLE, check_note, message, seconds};
+use super::{RuleBookError, parse, saves, value_of};
 use crate::app::Hub;
 use crate::app::action::{ATTEMPTS_MAX, ActionError, Actor};
 use crate::app::catalogue::programmes;
@@ -55,33 +55,23 @@ pub async fn rules(
         .map_err(|_| StoreError::Damaged("publication").into())
 }
 
-/// What changed from one publication to another, as a JSON Patch.
-pub async fn diff(
-    hub: &Hub,
-    programme: ProgrammeId,
-    from: u32,
-    to: u32,
-) -> Result<Patch, ActionError> {
-    let before = value_of(&rules(hub, programme, from).await?);
-    let after = value_of(&rules(hub, programme, to).await?);
-    Ok(json_patch::diff(&before, &after))
-}
-
-/// Publishes the draft.
+/// Publishes the draft; with open conflicts only if that is meant, and then with the values that it shows.
 pub async fn publish(
     hub: &Hub,
     actor: &Actor,
     programme: ProgrammeId,
     note: &str,
+    despite_conflicts: bool,
 ) -> Result<PublicationEntity, RuleBookError> {
     check_note(note)?;
     for _ in 0..ATTEMPTS_MAX {
-        let mut stored = draft::load(hub, programme, actor.name().as_bytes()).await?;
+        let mut stored = saves::load(hub, programme, actor.name().as_bytes()).await?;
+        stored.publishable(despite_conflicts)?;
         let rules = parse(&stored.document.value()?)?;
         // Saved again although unchanged: a draft that does not survive saving is not published, and writing it at
         // its version makes sure that what is published is what is stored.
-        let draft = stored.change(programme)?;
-        let details = json!({ "note": note });
+        let draft = stored.changes(programme)?;
+        let details = json!({ "note": note, "despite_conflicts": despite_conflicts });
         let numbered = Numbered {
             rules,
             draft,
@@ -107,12 +97,17 @@ pub async fn roll_back(
     check_note(note)?;
     let rules = rules(hub, programme, to).await?;
     for _ in 0..ATTEMPTS_MAX {
-        let mut stored = draft::load(hub, programme, actor.name().as_bytes()).await?;
+        let mut stored = saves::load(hub, programme, actor.name().as_bytes()).await?;
         let text = message(actor, &format!("back to publication {to}. {note}"));
-        stored
-            .document
-            .replace(&value_of(&rules), seconds((hub.clock)()), &text)?;
-        let draft = stored.change(programme)?;
+        let base = stored.document.version();
+        stored.document.edit(Edit {
+            base,
+            value: &value_of(&rules),
+            named: &[WHOLE.to_owned()],
+            at_seconds: seconds((hub.clock)()),
+            message: &text,
+        })?;
+        let draft = stored.changes(programme)?;
         let rules = rules.clone();
         let details = json!({ "note": note, "to": to });
         let numbered = Numbered {
@@ -132,7 +127,7 @@ pub async fn roll_back(
 /// Rules about to get a number.
 struct Numbered<'a> {
     rules: RuleBook,
-    draft: EntityChange,
+    draft: Vec<EntityChange>,
     note: &'a str,
     action: &'static str,
     details: Value,
@@ -161,7 +156,8 @@ async fn issue(
     Compiled::compile(&publication).map_err(|error| ActionError::invalid("rule_book", &error))?;
     let publication = signed(hub, publication, actor, numbered.note);
     entity.value.publication = number;
-    let changes = [entity.change(), kept::create(&publication), numbered.draft];
+    let mut changes = numbered.draft;
+    changes.extend([entity.change(), kept::create(&publication)]);
     let subject = format!("{programme}/{number}");
     let audit = actor.audit(now_ms, numbered.action, &subject, &numbered.details);
     match hub.store.change_entities(&changes, Some(&audit)).await {
