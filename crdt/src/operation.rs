@@ -423,6 +423,26 @@ pub struct IncarnationMark {
 }
 
 impl Body {
+    /// The words of [`Body::kind`], in the order of the variants.
+    pub const KINDS: [&'static str; 16] = [
+        "enrol",
+        "bind",
+        "card_state",
+        "purchase",
+        "cancel",
+        "return",
+        "adjust",
+        "gift",
+        "profile",
+        "consent",
+        "allowance_return",
+        "clock_mark",
+        "incarnation_mark",
+        "tag",
+        "charge",
+        "refund",
+    ];
+
     /// The member that it is about; marks are about none.
     pub fn member(&self) -> Option<MemberId> {
         match self {
@@ -443,7 +463,7 @@ impl Body {
         }
     }
 
-    /// A stable word for its kind, for APIs and metrics.
+    /// A stable word for its kind, for APIs, tables and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Enrol(_) => "enrol",

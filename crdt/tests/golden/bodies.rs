@@ -20,8 +20,6 @@ use kopilka_crdt::sealed::Sealed;
 
 use crate::limited;
 
-/// Number of kinds of operation.
-pub const KINDS: usize = 16;
 pub const MEMBER: MemberId = MemberId(0x0123_4567_89ab_cdef);
 
 /// A kind's place on the wire: a new kind goes to the end.

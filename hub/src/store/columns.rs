@@ -7,7 +7,7 @@ use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, StoreId, TillId};
 use kopilka_crdt::log::{Head, Tip};
 use kopilka_crdt::member::Member;
-use kopilka_crdt::operation::{ProfileField, ReceiptKey, Verdict};
+use kopilka_crdt::operation::{Body, ProfileField, ReceiptKey, Verdict};
 use kopilka_crdt::sealed::{MemberKey, Sealed};
 
 use super::StoreError;
@@ -45,21 +45,6 @@ macro_rules! case_columns {
 }
 pub(super) use {case_columns, log_columns, member_columns, operation_columns};
 
-const OPERATION_KINDS: [&str; 13] = [
-    "enrol",
-    "bind",
-    "card_state",
-    "purchase",
-    "cancel",
-    "return",
-    "adjust",
-    "gift",
-    "profile",
-    "consent",
-    "allowance_return",
-    "clock_mark",
-    "incarnation_mark",
-];
 /// A fork, and the codes of `rules::verdict::Suspicion`.
 const CASE_KINDS: [&str; 9] = [
     "fork",
@@ -260,7 +245,7 @@ pub(super) fn operation_row(row: &impl Columns) -> Result<OperationRow, StoreErr
         stamp: Stamp(number(row, 3, TABLE)?),
         member: number_or_null(row, 4, TABLE)?.map(MemberId),
         store: number_or_null(row, 5, TABLE)?.map(StoreId),
-        kind: known_word(&OPERATION_KINDS, &row.text(6)?).ok_or(StoreError::Damaged(TABLE))?,
+        kind: known_word(&Body::KINDS, &row.text(6)?).ok_or(StoreError::Damaged(TABLE))?,
         bytes: row.bytes(7)?,
         head: array(row, 8, TABLE)?,
         verdict: verdict(row.number(9)?).ok_or(StoreError::Damaged(TABLE))?,
@@ -360,7 +345,7 @@ fn known_word<const N: usize>(words: &[&'static str; N], text: &str) -> Option<&
 
 /// A word for an operation's kind, which will be known when it is read.
 pub(super) fn operation_kind(word: &'static str) -> &'static str {
-    known_word(&OPERATION_KINDS, word).expect("operations have kinds of `Body::kind`")
+    known_word(&Body::KINDS, word).expect("operations have kinds of `Body::kind`")
 }
 
 /// A word for a case's kind, which will be known when it is read.

@@ -38,22 +38,6 @@ const CLOCK_TRUSTED: &str = "kopilka_node_clock_trusted";
 const MEMBERS: &str = "kopilka_node_members";
 const STORE_BYTES: &str = "kopilka_node_store_bytes";
 
-/// Kinds of operations that are shown before the first of them was written.
-const KINDS: [&str; 13] = [
-    "enrol",
-    "bind",
-    "card_state",
-    "purchase",
-    "cancel",
-    "return",
-    "adjust",
-    "gift",
-    "profile",
-    "consent",
-    "allowance_return",
-    "clock_mark",
-    "incarnation_mark",
-];
 const RUNGS: [Rung; 2] = [Rung::Hub, Rung::Allowance];
 /// Least time between two counts of the members, milliseconds: sled reads its whole table for one.
 const MEMBERS_COUNTED_MS: u64 = 60_000;
@@ -90,7 +74,7 @@ impl WriterFigures {
             (rung, counter!(REDEMPTIONS, "rung" => rung))
         };
         Self {
-            operations: KINDS.into_iter().map(operation).collect(),
+            operations: Body::KINDS.into_iter().map(operation).collect(),
             redemptions: RUNGS.into_iter().map(redemption).collect(),
             commits_failed: counter!(COMMITS_FAILED),
             commit_requests: histogram!(COMMIT_REQUESTS),
