@@ -3,12 +3,16 @@
 //! No verdict undoes what a store has given: goods are gone, so a doubtful operation is counted and named. Only the
 //! second posting of one receipt, and what cannot be computed at all, is kept without being counted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use kopilka_crdt::allowance::{Allowance, AllowanceRef};
 use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::ids::{Incarnation, OperationId};
-use kopilka_crdt::ledger::{Account, apply};
+use kopilka_crdt::identifier::CardTag;
+use kopilka_crdt::ids::{AccountId, Incarnation, OperationId};
+use kopilka_crdt::ledger::{Lot, apply};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{AccountTakes, Authority, Body, Purchase, Reversal, Verdict};
+use kopilka_crdt::operation::{AccountTakes, Applied, Authority, Body, Purchase, Verdict};
 
 use crate::programme::Programme;
 use crate::repricing::{agrees, reprice};
@@ -77,8 +81,8 @@ pub struct Context<'a> {
     pub counted_receipt: Option<OperationId>,
     /// An identifier of an enrolment or binding belongs to somebody else.
     pub identifier_taken: bool,
-    /// For reversals: the purchase is known, counted, and this member's.
-    pub purchase_known: bool,
+    /// For what takes something back: the purchase or charge is known, counted, and this member's.
+    pub original_known: bool,
 }
 
 /// Judges an operation and, when it counts, folds it into the member.
@@ -138,45 +142,31 @@ impl Findings {
 fn before_fold(member: &Member, body: &Body, context: &Context<'_>, found: &mut Findings) {
     match body {
         Body::Purchase(purchase) => {
-            blocked_card(member, purchase, context, found);
-            if let Some(authority) = &purchase.authority {
-                rights(
-                    member,
-                    authority,
-                    purchase.redeemed.as_ref(),
-                    context,
-                    found,
-                );
-            } else if purchase.redeemed.is_some() {
-                found.add(
-                    Verdict::Overdraft,
-                    Suspicion::Breach,
-                    "points were redeemed without any right",
-                );
-            }
-            let promoted = purchase.promoted.iter();
-            for spending in promoted.flat_map(|promoted| &promoted.spent) {
-                let (authority, taken) = (&spending.authority, &spending.taken);
-                rights(member, authority, Some(taken), context, found);
-            }
+            blocked_card(member, purchase.card, context, found);
+            purchase_rights(member, purchase, context, found);
             mispriced(member, purchase, context, found);
         }
         Body::Adjust(adjustment) => {
             if let Some(authority) = &adjustment.authority {
-                rights(member, authority, adjustment.taken.as_ref(), context, found);
+                Rights::new(member, context).check(authority, adjustment.taken.as_ref(), found);
             }
         }
         Body::Enrol(_) | Body::Bind(_) if context.identifier_taken => {
             let reason = "a card or phone belongs to another member and stays theirs";
             found.add(Verdict::Contested, Suspicion::IdentifierTaken, reason);
         }
-        Body::Cancel(_) | Body::Return(_) if !context.purchase_known => {
+        Body::Cancel(_) | Body::Return(_) if !context.original_known => {
             let reason = "the purchase that was taken back is not known, or is another member's";
             found.add(Verdict::Contested, Suspicion::Reversal, reason);
         }
+        Body::Refund(_) if !context.original_known => {
+            let reason = "the charge that was given back is not known, or is another record's";
+            found.add(Verdict::Contested, Suspicion::Reversal, reason);
+        }
         Body::Charge(charge) => {
+            blocked_card(member, charge.card, context, found);
             if let Some(authority) = &charge.authority {
-                rights(member, authority, charge.taken.as_ref(), context, found);
+                Rights::new(member, context).check(authority, charge.taken.as_ref(), found);
             }
         }
         Body::Enrol(_)
@@ -207,24 +197,33 @@ fn after_fold(
             let promoted = purchase.promoted.iter();
             let further = promoted.flat_map(|promoted| &promoted.spent);
             let further = further.map(|spending| &spending.taken);
-            for taken in purchase.redeemed.iter().chain(further) {
-                overdraft(before, after, Some(taken), context.day, found);
-            }
+            let taken = purchase.redeemed.iter().chain(further);
+            overdraft(before, after, taken, context.day, found);
         }
         Body::Adjust(adjustment) => {
-            overdraft(before, after, adjustment.taken.as_ref(), context.day, found)
+            overdraft(before, after, &adjustment.taken, context.day, found);
         }
+        Body::Charge(charge) => overdraft(before, after, &charge.taken, context.day, found),
         Body::Cancel(reversal) | Body::Return(reversal) => {
-            reversed_too_much(after, reversal, found)
+            let withdrawn = reversal.withdrawn.iter().chain(&reversal.recalled);
+            if over_restored(after, &reversal.restored)
+                || over_withdrawn(after, withdrawn)
+                || over_uncounted(after, &reversal.uncounted)
+            {
+                let reason = "more came back than was sold";
+                found.add(Verdict::Contested, Suspicion::Reversal, reason);
+            }
         }
-        Body::Charge(charge) => {
-            overdraft(before, after, charge.taken.as_ref(), context.day, found);
+        Body::Refund(refund) => {
+            if over_restored(after, &refund.restored) || over_uncounted(after, &refund.uncounted) {
+                let reason = "more was given back than was drawn";
+                found.add(Verdict::Contested, Suspicion::Reversal, reason);
+            }
         }
         Body::Enrol(_)
         | Body::Bind(_)
         | Body::CardState(_)
         | Body::Tag(_)
-        | Body::Refund(_)
         | Body::Gift(_)
         | Body::Profile(_)
         | Body::Consent(_)
@@ -234,8 +233,13 @@ fn after_fold(
     }
 }
 
-fn blocked_card(member: &Member, purchase: &Purchase, context: &Context<'_>, found: &mut Findings) {
-    let Some(mark) = purchase.card.and_then(|card| member.blocks.get(&card)) else {
+fn blocked_card(
+    member: &Member,
+    card: Option<CardTag>,
+    context: &Context<'_>,
+    found: &mut Findings,
+) {
+    let Some(mark) = card.and_then(|card| member.blocks.get(&card)) else {
         return;
     };
     if mark.blocked {
@@ -250,87 +254,134 @@ fn blocked_card(member: &Member, purchase: &Purchase, context: &Context<'_>, fou
     }
 }
 
-/// Every point redeemed must stand on a right that this incarnation of this node held.
-fn rights(
+fn purchase_rights(
     member: &Member,
-    authority: &Authority,
-    takes: Option<&AccountTakes>,
+    purchase: &Purchase,
     context: &Context<'_>,
     found: &mut Findings,
 ) {
-    let sum = |amounts: &mut dyn Iterator<Item = i64>| amounts.fold(0_i64, i64::saturating_add);
-    let taken = takes.map_or(0, |takes| {
-        sum(&mut takes.takes.iter().map(|take| take.amount.0))
-    });
-    let covered = sum(&mut authority.uses.iter().map(|used| used.amount.0));
-    let negative = authority.uses.iter().any(|used| used.amount <= Minor::ZERO)
-        || takes.is_some_and(|takes| takes.takes.iter().any(|take| take.amount <= Minor::ZERO));
-    if taken != covered || negative {
-        let reason = format!("rights for {covered} were named where {taken} was taken");
+    let mut rights = Rights::new(member, context);
+    if let Some(authority) = &purchase.authority {
+        rights.check(authority, purchase.redeemed.as_ref(), found);
+    } else if purchase.redeemed.is_some() {
+        let reason = "points were redeemed without any right";
         found.add(Verdict::Overdraft, Suspicion::Breach, reason);
-        return;
     }
-    for used in &authority.uses {
-        let held = member.allowances.get(&used.allowance).filter(|allowance| {
-            allowance.node == context.id.node
-                && [context.id.incarnation, context.written_under].contains(&allowance.incarnation)
-                && takes.is_some_and(|takes| takes.account == allowance.account)
+    let promoted = purchase.promoted.iter();
+    for spending in promoted.flat_map(|promoted| &promoted.spent) {
+        rights.check(&spending.authority, Some(&spending.taken), found);
+    }
+}
+
+/// What one operation uses of the rights on its member; all its takings together must stand on them.
+struct Rights<'a> {
+    member: &'a Member,
+    context: &'a Context<'a>,
+    used: BTreeMap<AllowanceRef, Minor>,
+}
+
+impl<'a> Rights<'a> {
+    fn new(member: &'a Member, context: &'a Context<'a>) -> Self {
+        Self {
+            member,
+            context,
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// Every point taken must stand on a right that this incarnation of this node held.
+    fn check(&mut self, authority: &Authority, takes: Option<&AccountTakes>, found: &mut Findings) {
+        let sum = |amounts: &mut dyn Iterator<Item = i64>| amounts.fold(0_i64, i64::saturating_add);
+        let taken = takes.map_or(0, |takes| {
+            sum(&mut takes.takes.iter().map(|take| take.amount.0))
         });
-        let open = held.map_or(Minor::ZERO, kopilka_crdt::allowance::Allowance::open);
-        if used.amount > open {
-            let reason = format!(
-                "node {} took {} where it held a right to {}",
-                context.id.node, used.amount.0, open.0
-            );
+        let covered = sum(&mut authority.uses.iter().map(|used| used.amount.0));
+        let negative = authority.uses.iter().any(|used| used.amount <= Minor::ZERO)
+            || takes.is_some_and(|takes| takes.takes.iter().any(|take| take.amount <= Minor::ZERO));
+        if taken != covered || negative {
+            let reason = format!("rights for {covered} were named where {taken} was taken");
             found.add(Verdict::Overdraft, Suspicion::Breach, reason);
+            return;
+        }
+        for used in &authority.uses {
+            let open = self.open(used.allowance, takes.map(|takes| takes.account));
+            let before = self.used.entry(used.allowance).or_default();
+            let left = Minor(open.0.saturating_sub(before.0).max(0));
+            *before = Minor(before.0.saturating_add(used.amount.0));
+            if used.amount > left {
+                let node = self.context.id.node;
+                let (took, held) = (used.amount.0, left.0);
+                let reason = format!("node {node} took {took} where it held a right to {held}");
+                found.add(Verdict::Overdraft, Suspicion::Breach, reason);
+            }
+        }
+    }
+
+    /// What an allowance had left before the operation; nothing if it is another node's or on another account.
+    fn open(&self, name: AllowanceRef, account: Option<AccountId>) -> Minor {
+        let own = [self.context.id.incarnation, self.context.written_under];
+        let held = self.member.allowances.get(&name).filter(|allowance| {
+            allowance.node == self.context.id.node
+                && own.contains(&allowance.incarnation)
+                && account == Some(allowance.account)
+        });
+        held.map_or(Minor::ZERO, Allowance::open)
+    }
+}
+
+/// Remarks on each account that was taken from and fell below zero, or further below.
+fn overdraft<'a>(
+    before: &Member,
+    after: &Member,
+    takes: impl IntoIterator<Item = &'a AccountTakes>,
+    day: Day,
+    found: &mut Findings,
+) {
+    let accounts: BTreeSet<_> = takes.into_iter().map(|takes| takes.account).collect();
+    for account in accounts {
+        let debt = |member: &Member| {
+            let account = member.accounts.get(&account);
+            let view = account.map(|account| account.view(day));
+            view.and_then(Result::ok)
+                .map_or(Minor::ZERO, |view| view.debt)
+        };
+        let (was, is) = (debt(before), debt(after));
+        if is > was {
+            let reason = format!("the account fell {} below zero", is.0.saturating_sub(was.0));
+            found.add(Verdict::Overdraft, Suspicion::Overdraft, reason);
         }
     }
 }
 
-fn overdraft(
-    before: &Member,
-    after: &Member,
-    takes: Option<&AccountTakes>,
-    day: Day,
-    found: &mut Findings,
-) {
-    let Some(takes) = takes else { return };
-    let debt = |member: &Member| {
-        let view = member
-            .accounts
-            .get(&takes.account)
-            .map(|account: &Account| account.view(day));
-        view.and_then(Result::ok)
-            .map_or(Minor::ZERO, |view| view.debt)
-    };
-    let (was, is) = (debt(before), debt(after));
-    if is > was {
-        let reason = format!("the account fell {} below zero", is.0.saturating_sub(was.0));
-        found.add(Verdict::Overdraft, Suspicion::Overdraft, reason);
-    }
+fn any_lot<'a>(
+    member: &Member,
+    named: impl IntoIterator<Item = &'a AccountTakes>,
+    is_wrong: impl Fn(&Lot) -> bool,
+) -> bool {
+    named.into_iter().any(|named| {
+        let lots = member.accounts.get(&named.account);
+        let lots = lots.map(|account| &account.lots);
+        let mut found = named.takes.iter().filter_map(|take| lots?.get(&take.lot));
+        found.any(&is_wrong)
+    })
 }
 
-fn reversed_too_much(after: &Member, reversal: &Reversal, found: &mut Findings) {
-    let over_restored = reversal.restored.iter().any(|takes| {
-        let account = after.accounts.get(&takes.account);
-        takes.takes.iter().any(|take| {
-            account
-                .and_then(|account| account.lots.get(&take.lot))
-                .is_some_and(|lot| lot.taken < Minor::ZERO)
-        })
-    });
-    let over_withdrawn = reversal.withdrawn.iter().any(|takes| {
-        let account = after.accounts.get(&takes.account);
-        takes.takes.iter().any(|take| {
-            account
-                .and_then(|account| account.lots.get(&take.lot))
-                .is_some_and(|lot| lot.withdrawn > lot.amount)
-        })
-    });
-    if over_restored || over_withdrawn {
-        let reason = "more came back than was sold";
-        found.add(Verdict::Contested, Suspicion::Reversal, reason);
-    }
+fn over_restored<'a>(after: &Member, restored: impl IntoIterator<Item = &'a AccountTakes>) -> bool {
+    any_lot(after, restored, |lot| lot.taken < Minor::ZERO)
+}
+
+fn over_withdrawn<'a>(
+    after: &Member,
+    withdrawn: impl IntoIterator<Item = &'a AccountTakes>,
+) -> bool {
+    any_lot(after, withdrawn, |lot| lot.withdrawn > lot.amount)
+}
+
+fn over_uncounted<'a>(after: &Member, uncounted: impl IntoIterator<Item = &'a Applied>) -> bool {
+    uncounted.into_iter().any(|applied| {
+        let used = after.used.get(&applied.promotion);
+        used.is_some_and(|used| used.ever.receipts < 0)
+    })
 }
 
 /// Prices the purchase again under the publication that it names.

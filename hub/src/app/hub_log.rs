@@ -55,7 +55,7 @@ impl<'a> HubLog<'a> {
             programme: Some(self.programme),
             counted_receipt: None,
             identifier_taken: false,
-            purchase_known: false,
+            original_known: false,
         };
         let judgement = judge(member, body, &context);
         let tip = self.log.tip();

@@ -4,3 +4,4 @@
 
 mod branches;
 mod farewell;
+mod originals;

@@ -4,6 +4,7 @@ mod given;
 mod ladder;
 mod placement;
 mod pricing;
+mod records;
 mod reversal;
 mod validation;
 mod verdict;

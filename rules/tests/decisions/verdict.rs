@@ -63,7 +63,7 @@ fn context(programme: &Programme) -> Context<'_> {
         programme: Some(programme),
         counted_receipt: None,
         identifier_taken: false,
-        purchase_known: true,
+        original_known: true,
     }
 }
 
@@ -368,9 +368,9 @@ fn goods_come_back_once_and_from_a_known_sale() {
         cashier: CashierId(1),
     };
     let whole = reverse(at.id, &purchase, &[Milli(0)], None, counter).unwrap();
-    let later = |sequence, purchase_known| Context {
+    let later = |sequence, original_known| Context {
         id: operation(2, sequence),
-        purchase_known,
+        original_known,
         ..at
     };
 

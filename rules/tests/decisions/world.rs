@@ -181,7 +181,7 @@ impl World {
                 programme: Some(&self.programme),
                 counted_receipt: None,
                 identifier_taken: false,
-                purchase_known: false,
+                original_known: false,
             };
             let judgement = judge(&mut self.hub, &body, &context);
             // A clock that is set back while a sale waits moves the days of its credits: a remark, and no loss.

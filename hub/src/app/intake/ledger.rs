@@ -20,6 +20,14 @@ use super::{Arrived, Taken};
 use crate::app::entities::NodeEntity;
 use crate::store::{CaseRow, Changes, KeyState, LogRow, MemberRow, OperationRow, Rows};
 
+/// What became of an operation of the same decision, or of an earlier one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Judged {
+    member: Option<MemberId>,
+    kind: &'static str,
+    counted: bool,
+}
+
 /// The rows of one decision.
 pub(super) struct Ledger<'a> {
     rows: &'a Rows,
@@ -29,7 +37,7 @@ pub(super) struct Ledger<'a> {
     identifiers: BTreeMap<IdentifierHash, MemberId>,
     receipts: BTreeMap<ReceiptKey, OperationId>,
     logs: BTreeMap<(NodeId, Incarnation), LogRow>,
-    counted: BTreeMap<OperationId, (Option<MemberId>, bool)>,
+    judged: BTreeMap<OperationId, Judged>,
     pub(super) changes: Changes,
 }
 
@@ -43,7 +51,7 @@ impl<'a> Ledger<'a> {
             identifiers: rows.identifiers.clone(),
             receipts: rows.receipts.clone(),
             logs: rows.logs.clone(),
-            counted: BTreeMap::new(),
+            judged: BTreeMap::new(),
             changes: Changes::default(),
         }
     }
@@ -160,7 +168,14 @@ impl<'a> Ledger<'a> {
                 counted: true,
             },
         };
-        self.counted.insert(id, (member_id, judgement.counted));
+        self.judged.insert(
+            id,
+            Judged {
+                member: member_id,
+                kind: operation.body.kind(),
+                counted: judgement.counted,
+            },
+        );
         for suspicion in &judgement.suspicions {
             self.changes.cases.push(CaseRow {
                 opened_ms: self.rules.now_ms,
@@ -227,7 +242,7 @@ impl<'a> Ledger<'a> {
             programme,
             counted_receipt,
             identifier_taken: names.iter().any(|(hash, _)| taken(hash)),
-            purchase_known: self.purchase_known(body, member),
+            original_known: self.original_known(body, member),
         };
         let mut row = self.member(member);
         let judgement = judge(&mut row.member, body, &context);
@@ -264,19 +279,24 @@ impl<'a> Ledger<'a> {
             .unwrap_or_default()
     }
 
-    fn purchase_known(&self, body: &Body, member: MemberId) -> bool {
-        let (Body::Cancel(reversal) | Body::Return(reversal)) = body else {
+    /// Whether what an operation takes back is known, counted, and of the same member or record.
+    fn original_known(&self, body: &Body, member: MemberId) -> bool {
+        let Some((original, kind)) = original(body) else {
             return false;
         };
-        if let Some((owner, counted)) = self.counted.get(&reversal.purchase) {
-            return *counted && *owner == Some(member);
-        }
-        self.rows
-            .operations
-            .get(&reversal.purchase)
-            .is_some_and(|stored| {
-                let counted = !matches!(stored.verdict, Verdict::Duplicate | Verdict::Quarantined);
-                counted && stored.member == Some(member) && stored.kind == "purchase"
+        let judged = self.judged.get(&original).copied().or_else(|| {
+            let stored = self.rows.operations.get(&original)?;
+            Some(Judged {
+                member: stored.member,
+                kind: stored.kind,
+                counted: !matches!(stored.verdict, Verdict::Duplicate | Verdict::Quarantined),
+            })
+        });
+        judged
+            == Some(Judged {
+                member: Some(member),
+                kind,
+                counted: true,
             })
     }
 
@@ -313,5 +333,26 @@ impl<'a> Ledger<'a> {
         };
         // An amount out of range was judged above; rights then stay as they are.
         let _ = placement::place(&mut row.member, rules, holder, self.moment);
+    }
+}
+
+/// What an operation takes back, and which kind of operation that must be.
+fn original(body: &Body) -> Option<(OperationId, &'static str)> {
+    match body {
+        Body::Cancel(reversal) | Body::Return(reversal) => Some((reversal.purchase, "purchase")),
+        Body::Refund(refund) => Some((refund.charge, "charge")),
+        Body::Enrol(_)
+        | Body::Bind(_)
+        | Body::CardState(_)
+        | Body::Purchase(_)
+        | Body::Adjust(_)
+        | Body::Gift(_)
+        | Body::Profile(_)
+        | Body::Consent(_)
+        | Body::AllowanceReturn(_)
+        | Body::ClockMark(_)
+        | Body::IncarnationMark(_)
+        | Body::Tag(_)
+        | Body::Charge(_) => None,
     }
 }
