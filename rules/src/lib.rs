@@ -6,6 +6,7 @@
 
 pub mod gift_card;
 pub mod moment;
+mod period;
 pub mod placement;
 pub mod pricing;
 pub mod programme;
@@ -13,6 +14,7 @@ pub mod promotion;
 pub mod redemption;
 pub mod repricing;
 pub mod reversal;
+pub mod tier;
 pub mod validation;
 pub mod verdict;
 

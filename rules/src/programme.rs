@@ -1,13 +1,13 @@
 //! A publication made ready to decide with.
 
 use kopilka_crdt::clock::Day;
-use kopilka_crdt::ids::{AccountId, ProgrammeId};
+use kopilka_crdt::ids::{AccountId, ProgrammeId, StoreId};
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::Credit;
 use kopilka_crdt::rulebook::model::{GroupRules, TierRules};
 use kopilka_crdt::rulebook::{Publication, PublicationError, RuleBook};
 
-use crate::promotion::Promotions;
+use crate::promotion::{LimitRecord, Promotions};
 use crate::validation::{self, Problem};
 
 /// Why a publication cannot be decided with.
@@ -69,7 +69,7 @@ impl Programme {
         &self.rules
     }
 
-    /// The tier for a purchase total.
+    /// The tier that a sum reaches.
     pub fn tier(&self, counted: Minor) -> &TierRules {
         let reached = self
             .rules
@@ -93,6 +93,11 @@ impl Programme {
     /// The promotions that run, in order and by what they need.
     pub(crate) fn promotions(&self) -> &Promotions {
         &self.promotions
+    }
+
+    /// The limits that a receipt in a store may use up beside those of its member, each with the record that counts it.
+    pub fn limit_records(&self, store: StoreId) -> Vec<LimitRecord> {
+        self.promotions.records(store).collect()
     }
 
     /// A credit on `today` with the account's activation and expiry.

@@ -386,25 +386,17 @@ fn over_uncounted<'a>(after: &Member, uncounted: impl IntoIterator<Item = &'a Ap
 
 /// Prices the purchase again under the publication that it names.
 ///
-/// A node whose replica was behind may have seen another tier than the hub: any tier that the member has ever reached
-/// is honoured without remark.
+/// A node whose replica was behind may have seen another tier than the hub: any tier that the member may ever have
+/// reached is honoured without remark.
 fn mispriced(member: &Member, purchase: &Purchase, context: &Context<'_>, found: &mut Findings) {
     let Some(programme) = context.programme else {
         let reason = format!("publication {} is not known", purchase.publication);
         found.add(Verdict::Mispriced, Suspicion::Mispriced, reason);
         return;
     };
-    // The store may not have known of returns elsewhere that took a tier away again.
-    let seen_at_most = Minor(member.counted.0.saturating_add(member.taken_back.0));
-    let own_tier = programme.tier(seen_at_most);
-    let tiers = programme
-        .rules()
-        .tiers
-        .iter()
-        .filter(|tier| tier.from_minor <= own_tier.from_minor);
     let mut reason =
         "the purchase does not match the rules in any tier that the member has reached".to_owned();
-    for tier in tiers.rev() {
+    for tier in programme.honoured(member).iter().rev() {
         // The clock of a store and the hub's may lie on two sides of midnight.
         for day in [
             context.day,

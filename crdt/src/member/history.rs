@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Day;
 use crate::money::{AmountError, Minor};
 
-/// How far back the days are kept, counted from the latest one.
-pub const HISTORY_DAYS: u32 = 732;
+/// How far back the days are kept, counted from the latest one: a tier of the year before last may be kept through last
+/// year, and for 366 days of grace after it.
+pub const HISTORY_DAYS: u32 = 3 * 366;
 /// The latest days of purchases that are kept however old they are: one purchase under a clock that runs years ahead
 /// costs no more than what lies before these.
 pub const HISTORY_LATEST: usize = 64;
@@ -51,11 +52,14 @@ impl History {
 
     /// The sum of days, both ends included.
     pub fn between(&self, first: Day, last: Day) -> Result<DaySum, AmountError> {
-        if first > last {
-            return Ok(DaySum::default());
-        }
-        let mut days = self.0.range(first..=last);
-        days.try_fold(DaySum::default(), |sum, (_, day)| sum.plus(*day))
+        let mut days = self.range(first, last);
+        days.try_fold(DaySum::default(), |sum, (_, day)| sum.plus(day))
+    }
+
+    /// The days from one to another, both included, earliest first.
+    pub fn range(&self, first: Day, last: Day) -> impl Iterator<Item = (Day, DaySum)> + Clone + '_ {
+        let days = self.0.range(first..).map(|(day, sum)| (*day, *sum));
+        days.take_while(move |(day, _)| *day <= last)
     }
 
     /// The days, earliest first.
@@ -101,7 +105,11 @@ mod tests {
     fn old_days_go_and_a_clock_years_ahead_costs_little() {
         let long: Vec<_> = (1..=400).map(|week| (week * 7, 100)).collect();
         let kept = history(&long);
-        assert_eq!(kept.days().count(), 105, "a week's shopper over two years");
+        assert_eq!(
+            kept.days().count(),
+            157,
+            "a week's shopper over three years"
+        );
         let mut ahead = kept;
         let sum = DaySum {
             visits: 1,

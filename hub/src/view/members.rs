@@ -112,7 +112,7 @@ impl From<&Seen> for MemberView {
             name: member.shown.name.clone(),
             phone: member.shown.phone.clone(),
             erased: seen.row.key == KeyState::Destroyed,
-            tier: seen.rules.tier(member.counted).code.clone(),
+            tier: seen.rules.tier_of(member, seen.moment.today()).code.clone(),
             counted_minor: member.counted.0,
             purchases: member.purchases,
             accounts: balances(seen),

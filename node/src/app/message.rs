@@ -3,20 +3,20 @@
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::Purchase;
-use kopilka_crdt::rulebook::model::Text;
+use kopilka_crdt::rulebook::model::{Text, TierRules};
 
 use super::records::Balance;
 use super::rules::Rules;
 
-/// The text for a purchase, or for a member between purchases.
+/// The text for a purchase, or for a member between purchases, in a tier.
 pub(super) fn receipt(
     rules: &Rules,
     member: &Member,
+    tier: &TierRules,
     purchase: Option<&Purchase>,
     balances: &[Balance],
 ) -> Text {
     let book = rules.programme.rules();
-    let tier = rules.programme.tier(member.counted);
     let balance = balances
         .iter()
         .find(|balance| balance.account == book.redemption.account)

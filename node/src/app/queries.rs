@@ -203,10 +203,12 @@ impl App {
     pub fn member(&self, id: MemberId) -> Result<MemberView, AppError> {
         let now = self.member_now(id)?;
         let balances = now.customer().balances()?;
-        let message = message::receipt(&now.rules, &now.member, None, &balances);
+        let tier = now.rules.programme.tier_of(&now.member, now.moment.today());
+        let tier = tier.clone();
+        let message = message::receipt(&now.rules, &now.member, &tier, None, &balances);
         Ok(MemberView {
             id,
-            tier: now.rules.programme.tier(now.member.counted).clone(),
+            tier,
             member: now.member,
             balances,
             message,
@@ -242,7 +244,7 @@ impl App {
         let purchase = Some(&record.purchase);
         Ok(SaleOutcome {
             id,
-            message: message::receipt(&rules, &view.member, purchase, &view.balances),
+            message: message::receipt(&rules, &view.member, &view.tier, purchase, &view.balances),
             balances: view.balances,
             record,
         })

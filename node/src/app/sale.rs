@@ -341,7 +341,9 @@ impl Core {
             moment: rules.moment(at_ms),
         };
         let balances = customer.balances()?;
-        let message = message::receipt(&rules, member, Some(&record.purchase), &balances);
+        let tier = rules.programme.tier_of(member, customer.moment.today());
+        let purchase = Some(&record.purchase);
+        let message = message::receipt(&rules, member, tier, purchase, &balances);
         Ok(Outcome::Sale(Box::new(SaleOutcome {
             id,
             record,

@@ -1,11 +1,10 @@
 //! Whether a promotion's conditions hold; if not, the first that fails and by how much.
 
-use kopilka_crdt::calendar::MonthDay;
-use kopilka_crdt::clock::Day;
 use kopilka_crdt::money::{AmountError, Milli, Minor};
 use kopilka_crdt::rulebook::model::Filter;
 use kopilka_crdt::rulebook::model::condition::{Condition, Measure};
 
+use super::audience;
 use super::cart::Cart;
 use super::explanation::Why;
 use super::facts::{Occasion, Shopper};
@@ -18,8 +17,10 @@ pub(super) struct Question<'a> {
     pub occasion: &'a Occasion,
     /// Series of the coupons shown that are not used up yet.
     pub coupons: &'a [String],
-    /// Segments are not asked for: without the hub, any cardholder will do.
+    /// Segments, tags, tiers and birthdays are not asked for: without the hub, any cardholder will do.
     pub any_cardholder: bool,
+    /// The condition stands below an odd number of negations.
+    pub negated: bool,
     /// What only the store can know is taken as said.
     pub as_said: bool,
 }
@@ -30,35 +31,6 @@ fn hold(holds: bool, why: Why) -> Result<(), Why> {
 
 fn within<T: PartialOrd + Copy>(value: T, min: Option<T>, max: Option<T>) -> bool {
     min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max)
-}
-
-/// Days since the last time that a yearly day came, and until it comes next.
-fn around(today: Day, of: MonthDay) -> (u32, u32) {
-    let (year, _) = today.civil();
-    // The 29th of February is celebrated on the 28th in other years.
-    let on = |year: i64| {
-        let day = Day::from_civil(year, of);
-        day.or_else(|| {
-            Day::from_civil(
-                year,
-                MonthDay {
-                    day: of.day - 1,
-                    ..of
-                },
-            )
-        })
-    };
-    let days = [year - 1, year, year + 1].into_iter().filter_map(on);
-    let (mut since, mut until) = (u32::MAX, u32::MAX);
-    for day in days {
-        if day <= today {
-            since = since.min(today.0 - day.0);
-        }
-        if day >= today {
-            until = until.min(day.0 - today.0);
-        }
-    }
-    (since, until)
 }
 
 /// Whether the conditions hold.
@@ -88,7 +60,13 @@ pub(super) fn check(
             first
         }
         Condition::Not { .. } if question.as_said => Ok(()),
-        Condition::Not { of } => hold(check(of, question)?.is_err(), Why::Unless),
+        Condition::Not { of } => {
+            let inner = Question {
+                negated: !question.negated,
+                ..question
+            };
+            hold(check(of, inner)?.is_err(), Why::Unless)
+        }
         Condition::Total {
             measure,
             goods,
@@ -134,8 +112,11 @@ pub(super) fn check(
             let shown = question.coupons.iter().any(|series| of.contains(series));
             hold(shown, Why::Code)
         }
-        Condition::Tags { .. } if question.any_cardholder => {
-            hold(shopper.member.is_some(), Why::Audience)
+        // What is not asked for stands in nobody's way, whether it is to hold or not to hold.
+        Condition::Tags { .. } | Condition::Tiers { .. } | Condition::Birthday { .. }
+            if question.any_cardholder =>
+        {
+            hold(shopper.member.is_some() != question.negated, Why::Audience)
         }
         Condition::Tiers { .. }
         | Condition::CardKinds { .. }
@@ -145,7 +126,7 @@ pub(super) fn check(
         | Condition::LastPurchase { .. }
         | Condition::PurchaseNumber { .. }
         | Condition::Spent { .. }
-        | Condition::Visits { .. } => of_shopper(condition, shopper, occasion.today)?,
+        | Condition::Visits { .. } => audience::holds(condition, shopper, occasion.today)?,
     })
 }
 
@@ -211,91 +192,6 @@ fn of_occasion(condition: &Condition, occasion: &Occasion) -> Result<(), Why> {
         | Condition::Spent { .. }
         | Condition::Visits { .. } => Err(Why::Unless),
     }
-}
-
-fn of_shopper(
-    condition: &Condition,
-    shopper: &Shopper,
-    today: Day,
-) -> Result<Result<(), Why>, AmountError> {
-    let days_since = |day: Day| today.0.saturating_sub(day.0);
-    let lately = |days: u16| {
-        shopper
-            .history
-            .range(Day(today.0.saturating_sub(days.into()))..=today)
-            .map(|(_, sum)| sum)
-    };
-    Ok(match condition {
-        Condition::Tiers { of } => hold(of.contains(&shopper.tier), Why::Audience),
-        Condition::CardKinds { of } => hold(
-            shopper.card_kind.is_some_and(|kind| of.contains(&kind)),
-            Why::Audience,
-        ),
-        Condition::Tags { of } => hold(
-            shopper.tags.iter().any(|tag| of.contains(tag)),
-            Why::Audience,
-        ),
-        Condition::Birthday {
-            days_before,
-            days_after,
-        } => {
-            let near = shopper.birthday.is_some_and(|birthday| {
-                let (since, until) = around(today, birthday);
-                until <= u32::from(*days_before) || since <= u32::from(*days_after)
-            });
-            hold(near, Why::Birthday)
-        }
-        Condition::MemberFor { days_min, days_max } => {
-            let fits = shopper
-                .joined
-                .is_some_and(|joined| within(days_since(joined), *days_min, *days_max));
-            hold(fits, Why::History)
-        }
-        Condition::LastPurchase { days_min, days_max } => {
-            let fits = shopper
-                .last_purchase
-                .is_some_and(|last| within(days_since(last), *days_min, *days_max));
-            hold(fits, Why::History)
-        }
-        Condition::PurchaseNumber { of, every } => {
-            let number = shopper.purchases.saturating_add(1);
-            let multiple = every.is_some_and(|every| every > 0 && number.is_multiple_of(every));
-            hold(
-                shopper.member.is_some() && (of.contains(&number) || multiple),
-                Why::History,
-            )
-        }
-        Condition::Spent { days, min, max } => {
-            let spent = Minor::sum(lately(*days).map(|sum| sum.paid))?;
-            hold(
-                shopper.member.is_some() && within(spent, *min, *max),
-                Why::History,
-            )
-        }
-        Condition::Visits { days, min, max } => {
-            let visits = lately(*days).fold(0_u32, |sum, day| sum.saturating_add(day.visits));
-            hold(
-                shopper.member.is_some() && within(visits, *min, *max),
-                Why::History,
-            )
-        }
-        Condition::All { .. }
-        | Condition::Any { .. }
-        | Condition::Not { .. }
-        | Condition::Total { .. }
-        | Condition::Goods { .. }
-        | Condition::Dates { .. }
-        | Condition::Yearly { .. }
-        | Condition::Weekdays { .. }
-        | Condition::Hours { .. }
-        | Condition::Stores { .. }
-        | Condition::StoreGroups { .. }
-        | Condition::Partners { .. }
-        | Condition::Channels { .. }
-        | Condition::Tenders { .. }
-        | Condition::PromoCodes { .. }
-        | Condition::Coupons { .. } => Err(Why::Unless),
-    })
 }
 
 fn total(

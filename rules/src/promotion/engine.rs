@@ -350,6 +350,7 @@ impl<'a> Run<'a> {
             occasion: self.occasion,
             coupons: &self.unused_coupons,
             any_cardholder: !self.occasion.online && anybody,
+            negated: false,
             as_said: self.as_said.is_some(),
         }
     }

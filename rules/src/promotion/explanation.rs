@@ -4,6 +4,8 @@ use kopilka_crdt::ids::PromotionId;
 use kopilka_crdt::money::{Milli, Minor};
 use kopilka_crdt::rulebook::model::Text;
 
+use super::past::Past;
+
 /// What became of one promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
@@ -38,10 +40,10 @@ pub enum Why {
     Place,
     /// Not for this member: tier, segment, card.
     Audience,
-    /// Not around the member's birthday.
-    Birthday,
-    /// The member's earlier purchases are not what it asks for.
-    History,
+    /// Not around the member's birthday; it begins so many days later, if the birthday is known.
+    Birthday(Option<u32>),
+    /// The member's past is not what it asks for.
+    History(Past),
     /// The total is too small by so much.
     TotalShort(Minor),
     /// The total is too large by so much.
@@ -73,7 +75,7 @@ pub enum Why {
 }
 
 /// An amount in units, with a decimal point: `340.00`.
-fn units(amount: Minor) -> String {
+pub(super) fn units(amount: Minor) -> String {
     let sign = if amount.0 < 0 { "-" } else { "" };
     let minor = amount.0.unsigned_abs();
     format!("{sign}{}.{:02}", minor / 100, minor % 100)
@@ -87,8 +89,8 @@ impl Why {
             Self::Hour => "hour",
             Self::Place => "place",
             Self::Audience => "audience",
-            Self::Birthday => "birthday",
-            Self::History => "history",
+            Self::Birthday(_) => "birthday",
+            Self::History(_) => "history",
             Self::TotalShort(_) => "total_short",
             Self::TotalOver(_) => "total_over",
             Self::GoodsShort(_) => "goods_short",
@@ -116,14 +118,15 @@ impl Why {
                 "не для этого участника или карты",
                 "not for this member or card",
             ),
-            Self::Birthday => Text::new(
-                "не в дни рождения участника",
-                "not around the member's birthday",
+            Self::Birthday(None) => Text::new(
+                "день рождения участника не известен",
+                "the member's birthday is not known",
             ),
-            Self::History => Text::new(
-                "прежние покупки не подходят",
-                "earlier purchases do not qualify",
+            Self::Birthday(Some(later)) => Text::new(
+                &format!("ко дню рождения, начнётся через дней: {later}"),
+                &format!("around the birthday, days to go: {later}"),
             ),
+            Self::History(past) => past.text(),
             Self::TotalShort(short) => Text::new(
                 &format!("добавьте товаров на {}", units(short)),
                 &format!("add goods for {}", units(short)),

@@ -6,23 +6,16 @@ use kopilka_crdt::calendar::MonthDay;
 use kopilka_crdt::card::CardKind;
 use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::ids::{AccountId, MemberId, PartnerId, PromotionId, StoreId};
-use kopilka_crdt::member::Member;
+use kopilka_crdt::member::{DaySum, Member};
 use kopilka_crdt::money::{AmountError, Minor};
 use kopilka_crdt::operation::TenderKind;
 use kopilka_crdt::rulebook::model::condition::SalesChannel;
+use kopilka_crdt::rulebook::model::promotion::LimitScope;
 
 use super::explanation::Why;
+use super::records::{used_on_record, used_up};
 use crate::moment::Moment;
 use crate::programme::Programme;
-
-/// What a member bought on one day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DaySum {
-    /// For how much.
-    pub paid: Minor,
-    /// How often.
-    pub visits: u32,
-}
 
 /// Rewards that the member asks for: how often each, or as often as the balance allows.
 pub type Rewards = BTreeMap<PromotionId, Option<u32>>;
@@ -46,7 +39,7 @@ pub struct Shopper {
     pub purchases: u32,
     /// The last of them.
     pub last_purchase: Option<Day>,
-    /// What they bought, by day.
+    /// What they bought, by day, as far back as some promotion asks.
     pub history: BTreeMap<Day, DaySum>,
     /// What may be spent, by account.
     pub balances: BTreeMap<AccountId, Minor>,
@@ -92,12 +85,60 @@ impl Shopper {
         for (account, lots) in &member.accounts {
             balances.insert(*account, lots.view(today)?.spendable);
         }
-        Ok(Self {
-            tier: programme.tier(member.counted).code.clone(),
+        let looked_back = programme.promotions().look_back().map(|days| {
+            let first = Day(today.0.saturating_sub(days.into()));
+            member.history.range(first, today).collect()
+        });
+        let mut shopper = Self {
+            tier: programme.tier_of(member, today).code.clone(),
+            tags: member.tags_on().map(str::to_owned).collect(),
+            birthday: member.shown.birthday,
             purchases: u32::try_from(member.purchases).unwrap_or(0),
+            history: looked_back.unwrap_or_default(),
             balances,
             ..Self::default()
-        })
+        };
+        shopper.count_own(programme, member, today)?;
+        Ok(shopper)
+    }
+
+    /// Limits of the member's own.
+    fn count_own(
+        &mut self,
+        programme: &Programme,
+        member: &Member,
+        today: Day,
+    ) -> Result<(), AmountError> {
+        for (id, used) in &member.used {
+            let promotion = programme.rules().promotions.get(id);
+            let limits = promotion.into_iter().flat_map(|one| &one.limits);
+            for (place, limit) in limits.enumerate() {
+                if limit.scope == LimitScope::Member {
+                    self.used.insert((*id, place), used_up(used, limit, today)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// With how much of a limit of the store or of the programme is used up on `today`, by its record (see
+    /// [`Programme::limit_records`]). A budget of which the record has nothing left, or has not been given anything yet,
+    /// is used up.
+    pub fn count_record(
+        &mut self,
+        programme: &Programme,
+        promotion: PromotionId,
+        place: usize,
+        record: &Member,
+        today: Day,
+    ) -> Result<(), AmountError> {
+        let rules = programme.rules().promotions.get(&promotion);
+        let limit = rules.and_then(|rules| rules.limits.get(place));
+        if let (Some(rules), Some(limit)) = (rules, limit) {
+            let used = used_on_record((promotion, rules), limit, record, today)?;
+            self.used.insert((promotion, place), used);
+        }
+        Ok(())
     }
 
     /// With the days on which the member joined and last bought, by the programme's calendar.

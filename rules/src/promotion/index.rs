@@ -14,6 +14,7 @@ use kopilka_crdt::rulebook::model::promotion::{Choice, Effect, OfflinePolicy, Pr
 
 use super::cart::Cart;
 use super::facts::{Occasion, Shopper};
+use super::records::{LimitRecord, Recorded};
 
 /// Something that a promotion needs; by how few receipts have it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +39,10 @@ pub(crate) struct Promotions {
     by_key: BTreeMap<Key, Vec<u32>>,
     /// Those without a key, with the days on which they may run.
     others: Vec<(u32, Option<Date>, Option<Date>)>,
+    /// How many days some of them look back on what the member bought.
+    look_back: Option<u16>,
+    /// Limits that are no member's.
+    recorded: Vec<Recorded>,
 }
 
 impl Promotions {
@@ -50,7 +55,12 @@ impl Promotions {
             .collect();
         enabled.sort_by_key(|(id, promotion)| (promotion.stage, promotion.priority, **id));
         together(rules, &mut enabled);
-        let mut found = Self::default();
+        let asked = enabled.iter().filter_map(|(_, one)| one.when.as_ref());
+        let mut found = Self {
+            look_back: asked.filter_map(looks_back).max(),
+            recorded: Recorded::all(rules),
+            ..Self::default()
+        };
         for (place, (id, promotion)) in (0_u32..).zip(enabled) {
             found.order.push(*id);
             let keys = best_keys(*id, promotion);
@@ -63,6 +73,16 @@ impl Promotions {
             }
         }
         found
+    }
+
+    /// How many days some of them look back on what the member bought; none: none does.
+    pub(crate) fn look_back(&self) -> Option<u16> {
+        self.look_back
+    }
+
+    /// Limits that are no member's, with the records that count them in a store.
+    pub(crate) fn records(&self, store: StoreId) -> impl Iterator<Item = LimitRecord> + '_ {
+        self.recorded.iter().map(move |one| one.in_store(store))
     }
 
     /// Those of the given ones that run, in order.
@@ -169,13 +189,13 @@ fn best_keys(id: PromotionId, promotion: &Promotion) -> Vec<Key> {
             best = Some(keys);
         }
     };
-    // Whoever gets it without the hub needs no tag.
-    let tags = promotion.offline != OfflinePolicy::AnyCardholder;
+    // Whoever gets it without the hub needs no tag and no tier.
+    let asked = promotion.offline != OfflinePolicy::AnyCardholder;
     let mut wanted: Vec<_> = promotion.when.iter().collect();
     while let Some(condition) = wanted.pop() {
         if let Condition::All { of } = condition {
             wanted.extend(of);
-        } else if tags || !matches!(condition, Condition::Tags { .. }) {
+        } else if asked || !matches!(condition, Condition::Tags { .. } | Condition::Tiers { .. }) {
             offer(keys_of(condition));
         }
     }
@@ -257,6 +277,35 @@ fn keys_of(condition: &Condition) -> Vec<Key> {
         | Condition::Visits { .. }
         | Condition::Total { .. }
         | Condition::Tenders { .. } => Vec::new(),
+    }
+}
+
+/// How many days a condition looks back on what the member bought.
+fn looks_back(condition: &Condition) -> Option<u16> {
+    match condition {
+        Condition::Spent { days, .. } | Condition::Visits { days, .. } => Some(*days),
+        Condition::All { of } | Condition::Any { of } => of.iter().filter_map(looks_back).max(),
+        Condition::Not { of } => looks_back(of),
+        Condition::Dates { .. }
+        | Condition::Yearly { .. }
+        | Condition::Weekdays { .. }
+        | Condition::Hours { .. }
+        | Condition::Stores { .. }
+        | Condition::StoreGroups { .. }
+        | Condition::Partners { .. }
+        | Condition::Channels { .. }
+        | Condition::Tiers { .. }
+        | Condition::CardKinds { .. }
+        | Condition::Tags { .. }
+        | Condition::Birthday { .. }
+        | Condition::MemberFor { .. }
+        | Condition::LastPurchase { .. }
+        | Condition::PurchaseNumber { .. }
+        | Condition::Total { .. }
+        | Condition::Goods { .. }
+        | Condition::Tenders { .. }
+        | Condition::PromoCodes { .. }
+        | Condition::Coupons { .. } => None,
     }
 }
 

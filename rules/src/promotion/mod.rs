@@ -3,6 +3,7 @@
 //! Everything is decided from arguments, in integers, and in one order for all: by stage, priority and number. So every
 //! till, the hub and the simulator come to the same kopeck.
 
+mod audience;
 mod cart;
 mod condition;
 mod coupon;
@@ -15,18 +16,22 @@ mod facts;
 mod goods;
 mod index;
 mod limits;
+mod past;
 mod points;
+mod records;
 mod sets;
 
 pub(crate) use cart::Cart;
 pub use coupon::CouponUse;
 pub(crate) use engine::{Earning, Run};
 pub use explanation::{Explained, Outcome, Why};
-pub use facts::{DaySum, Occasion, Rewards, Shopper};
+pub use facts::{Occasion, Rewards, Shopper};
 pub(crate) use goods::{GROUP_DEPTH_MAX, picks};
 pub(crate) use index::Promotions;
 pub use limits::draws_on_budget;
 pub(crate) use limits::{counted_on_records, counting};
+pub use past::Past;
+pub use records::LimitRecord;
 
 use kopilka_crdt::ids::{AccountId, PromotionId};
 use kopilka_crdt::money::Minor;

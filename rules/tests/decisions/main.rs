@@ -6,6 +6,8 @@ mod placement;
 mod pricing;
 mod records;
 mod reversal;
+mod shopper;
+mod tiers;
 mod validation;
 mod verdict;
 mod world;

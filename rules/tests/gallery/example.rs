@@ -80,7 +80,7 @@ fn no_change() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
-/// The member. Without a tier: the one that `counted` reaches.
+/// The member. Without a tier: the one that they are in by what they bought.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Buyer {
@@ -91,13 +91,17 @@ pub struct Buyer {
     pub tags: Vec<String>,
     pub birthday: Option<MonthDay>,
     pub joined: Option<Date>,
-    pub purchases: u32,
+    pub purchases: i32,
     pub last_purchase: Option<Date>,
     pub history: BTreeMap<Date, BoughtOn>,
+    /// Points that purchases ever earned, all of them spent.
+    pub earned: Minor,
     /// On the account that pays.
     pub balance: Option<Minor>,
     pub balances: BTreeMap<AccountId, Minor>,
     pub used: Vec<Used>,
+    /// Uses of promotions by day, as limits of the member count them.
+    pub uses: Vec<UsedOn>,
 }
 
 impl Default for Buyer {
@@ -113,9 +117,11 @@ impl Default for Buyer {
             purchases: 0,
             last_purchase: None,
             history: BTreeMap::new(),
+            earned: Minor::ZERO,
             balance: None,
             balances: BTreeMap::new(),
             used: Vec::new(),
+            uses: Vec::new(),
         }
     }
 }
@@ -125,7 +131,22 @@ impl Default for Buyer {
 #[serde(deny_unknown_fields)]
 pub struct BoughtOn {
     pub paid: Minor,
-    pub visits: u32,
+    #[serde(default)]
+    pub earned: Minor,
+    pub visits: i32,
+}
+
+/// What a promotion gave on a day.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsedOn {
+    pub promotion: PromotionId,
+    pub day: Date,
+    pub receipts: i32,
+    #[serde(default)]
+    pub off: Minor,
+    #[serde(default)]
+    pub points: Minor,
 }
 
 /// How much of a limit is used up.

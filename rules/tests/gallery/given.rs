@@ -2,18 +2,19 @@
 
 use kopilka_crdt::allowance::Rung;
 use kopilka_crdt::calendar::Date;
-use kopilka_crdt::clock::Day;
+use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::ids::{
     AccountId, CashierId, Incarnation, LotId, MemberId, NodeId, OperationId, PartnerId, TillId,
 };
-use kopilka_crdt::ledger::Take;
+use kopilka_crdt::ledger::{Cause, Lot, Take};
+use kopilka_crdt::member::{DaySum, Member, Register, Usage};
 use kopilka_crdt::money::{Milli, Minor};
 use kopilka_crdt::operation::{
     AccountTakes, Authority, Purchase, Purpose, ReceiptKey, ReturnedLine, Reversal, Spending,
 };
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{Quote, ReceiptLine, Wish, Wishes};
-use kopilka_rules::promotion::{DaySum, Occasion, Shopper, Why};
+use kopilka_rules::promotion::{Occasion, Shopper, Why};
 use kopilka_rules::reversal::{Counter, ReversalError, reverse};
 
 use crate::example::{Buyer, Case, Line, Returned, Setting, Wanted};
@@ -21,53 +22,91 @@ use crate::example::{Buyer, Case, Line, Returned, Setting, Wanted};
 /// A Tuesday.
 const DAY: &str = "2026-03-10";
 
+/// The shopper that the member's state makes, with what an example says of them beside it.
 pub fn shopper(programme: &Programme, case: &Case) -> Shopper {
     let Some(buyer) = &case.shopper else {
         return Shopper::default();
     };
-    let Buyer {
-        member,
-        counted,
-        tier,
-        card_kind,
-        tags,
-        birthday,
-        joined,
-        purchases,
-        last_purchase,
-        history,
-        balance,
-        balances,
-        used,
-    } = buyer;
-    let reached = || programme.tier(*counted).code.clone();
-    let mut balances = balances.clone();
-    if let Some(balance) = balance {
-        balances.insert(programme.rules().redemption.account, *balance);
-    }
-    let on_day = |(date, sum): (&Date, &crate::example::BoughtOn)| {
-        let sum = DaySum {
-            paid: sum.paid,
-            visits: sum.visits,
-        };
-        (date.0, sum)
-    };
-    Shopper {
-        member: Some(MemberId(*member)),
-        tier: tier.clone().unwrap_or_else(reached),
-        card_kind: *card_kind,
-        tags: tags.clone(),
-        birthday: *birthday,
-        joined: joined.map(|date| date.0),
-        purchases: *purchases,
-        last_purchase: last_purchase.map(|date| date.0),
-        history: history.iter().map(on_day).collect(),
-        balances,
-        used: used
+    let state = state(programme, buyer);
+    let of_state = Shopper::of(programme, &state, today(&case.occasion)).expect("small amounts");
+    let mut used = of_state.used;
+    used.extend(
+        buyer
+            .used
             .iter()
-            .map(|used| ((used.promotion, used.limit), used.amount))
-            .collect(),
+            .map(|used| ((used.promotion, used.limit), used.amount)),
+    );
+    Shopper {
+        member: Some(MemberId(buyer.member)),
+        tier: buyer.tier.clone().unwrap_or(of_state.tier),
+        card_kind: buyer.card_kind,
+        joined: buyer.joined.map(|date| date.0),
+        last_purchase: buyer.last_purchase.map(|date| date.0),
+        used,
+        ..of_state
     }
+}
+
+fn state(programme: &Programme, buyer: &Buyer) -> Member {
+    let rules = programme.rules();
+    let on = |tag: &String| {
+        let written = (Stamp::default(), operation(1));
+        let value = true;
+        (tag.clone(), Register { written, value })
+    };
+    let mut member = Member {
+        counted: buyer.counted,
+        purchases: buyer.purchases,
+        tags: buyer.tags.iter().map(on).collect(),
+        ..Member::default()
+    };
+    member.shown.birthday = buyer.birthday;
+    for (day, bought) in &buyer.history {
+        let sum = DaySum {
+            paid: bought.paid,
+            earned: bought.earned,
+            visits: bought.visits,
+        };
+        member.history.add(day.0, sum).expect("small amounts");
+    }
+    for once in &buyer.uses {
+        let used = member.used.entry(once.promotion).or_default();
+        let usage = Usage {
+            receipts: once.receipts,
+            off: once.off,
+            points: once.points,
+        };
+        used.add(once.day.0, usage).expect("small amounts");
+    }
+    let mut balances = buyer.balances.clone();
+    balances.extend(
+        buyer
+            .balance
+            .map(|balance| (rules.redemption.account, balance)),
+    );
+    for (account, amount) in balances {
+        put(&mut member, account, amount, Minor::ZERO, Cause::Welcome);
+    }
+    let (account, earned) = (rules.earning.account, buyer.earned);
+    put(&mut member, account, earned, earned, Cause::Purchase);
+    member
+}
+
+/// Credits a lot, of which some is spent already.
+fn put(member: &mut Member, account: AccountId, amount: Minor, taken: Minor, cause: Cause) {
+    let lots = &mut member.accounts.entry(account).or_default().lots;
+    let sequence = u64::try_from(lots.len()).expect("few");
+    let id = LotId {
+        operation: operation(sequence),
+        index: 0,
+    };
+    let lot = Lot {
+        amount,
+        taken,
+        cause,
+        ..Lot::default()
+    };
+    lots.insert(id, lot);
 }
 
 pub fn today(setting: &Setting) -> Day {

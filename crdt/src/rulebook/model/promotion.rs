@@ -456,7 +456,7 @@ pub enum OfflinePolicy {
     Allowance,
     /// Nothing.
     Online,
-    /// All of it, and for anybody with a card: who belongs to which segment is not asked.
+    /// All of it, and for anybody with a card: segments, tags, tiers and birthdays are not asked for.
     AnyCardholder,
 }
 
