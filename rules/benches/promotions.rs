@@ -59,6 +59,8 @@ fn publication(count: u32) -> Publication {
     let mut rules = RuleBook::starter(Text::new("Копилка", "Kopilka"));
     for number in 0..count {
         let promotion = serde_json::from_value(promotion(number)).expect("a sound promotion");
+        let segment = Text::new("Сегмент", "Segment");
+        rules.tags.insert(format!("segment{number}"), segment);
         rules.promotions.insert(PromotionId(number + 1), promotion);
     }
     Publication::new(ProgrammeId(1), 1, 0, &rules)

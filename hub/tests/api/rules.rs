@@ -220,7 +220,7 @@ async fn promotions_are_published_when_tills_can_run_them() {
         ),
         (
             promotion(json!({ "kind": "tags", "of": ["vip"] }), 100),
-            "/promotions/7/when",
+            "/promotions/7/when/of",
         ),
     ] {
         let (status, draft) = house.call(&owner, "PATCH", BOOK, Some(edit(value))).await;

@@ -1,10 +1,15 @@
 //! What must hold in a rule book before it is published: problems with their place and reason.
 
+mod conditions;
+mod limits;
 mod promotions;
+mod resources;
+mod tiers;
 mod tills;
 
 use tills::beyond_tills;
 
+use kopilka_crdt::ids::AccountId;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::Text;
@@ -40,8 +45,9 @@ pub fn problems(rules: &RuleBook) -> Vec<Problem> {
         "a time zone is missing",
     );
     accounts(rules, &mut found);
-    tiers(rules, &mut found);
-    amounts(rules, &mut found);
+    tiers::check(rules, &mut found);
+    earning(rules, &mut found);
+    resources::check(rules, &mut found);
     offline(rules, &mut found);
     promotions::check(rules, &mut found);
     found.0
@@ -52,6 +58,11 @@ pub fn unpublishable(rules: &RuleBook) -> Vec<Problem> {
     let mut found = problems(rules);
     found.extend(beyond_tills(rules));
     found
+}
+
+/// A name as a JSON pointer writes it (RFC 6901).
+fn pointer(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[derive(Default)]
@@ -65,6 +76,11 @@ impl Found {
                 text: text.into(),
             });
         }
+    }
+
+    fn account(&mut self, rules: &RuleBook, account: AccountId, path: &str) {
+        let known = rules.accounts.contains_key(&account);
+        self.unless(known, path, format!("there is no account {account}"));
     }
 
     fn text(&mut self, path: &str, text: &Text) {
@@ -105,94 +121,23 @@ fn accounts(rules: &RuleBook, found: &mut Found) {
             "points become active within 100 years",
         );
     }
-    let mut uses = vec![
-        ("/earning/account", rules.earning.account),
-        ("/redemption/account", rules.redemption.account),
-    ];
-    uses.extend(
-        rules
-            .welcome
-            .iter()
-            .map(|welcome| ("/welcome/account", welcome.account)),
-    );
-    for (path, account) in uses {
-        found.unless(
-            rules.accounts.contains_key(&account),
-            path,
-            format!("there is no account {}", account.0),
-        );
-    }
 }
 
-fn tiers(rules: &RuleBook, found: &mut Found) {
-    let starts_at_zero = rules
-        .tiers
-        .first()
-        .is_some_and(|tier| tier.from_minor == Minor::ZERO);
-    found.unless(starts_at_zero, "/tiers", "the first tier starts at 0");
-    for (index, tier) in rules.tiers.iter().enumerate() {
-        let path = format!("/tiers/{index}");
-        found.text(&format!("{path}/name"), &tier.name);
-        found.unless(
-            !tier.code.is_empty(),
-            format!("{path}/code"),
-            "the tier has no code",
-        );
-        let before = index
-            .checked_sub(1)
-            .and_then(|before| rules.tiers.get(before));
-        let rises = before.is_none_or(|before| before.from_minor < tier.from_minor);
-        found.unless(
-            rises,
-            format!("{path}/from_minor"),
-            "thresholds must rise from tier to tier",
-        );
-        let twice = rules
-            .tiers
-            .iter()
-            .take(index)
-            .any(|other| other.code == tier.code);
-        found.unless(!twice, format!("{path}/code"), "two tiers have one code");
-        found.unless(
-            tier.earn_permille <= 1_000,
-            format!("{path}/earn_permille"),
-            "a tier earns at most 1000 ‰",
-        );
-    }
-}
-
-fn amounts(rules: &RuleBook, found: &mut Found) {
+fn earning(rules: &RuleBook, found: &mut Found) {
+    found.account(rules, rules.earning.account, "/earning/account");
     found.unless(
         rules.earning.step_minor >= 1,
         "/earning/step_minor",
         "a step is at least 1",
     );
-    found.unless(
-        rules.redemption.step_minor >= 1,
-        "/redemption/step_minor",
-        "a step is at least 1",
-    );
-    let share = rules.redemption.share_permille_max <= 1_000;
-    found.unless(
-        share,
-        "/redemption/share_permille_max",
-        "points pay at most 1000 ‰ of a receipt",
-    );
-    let least = rules.redemption.amount_min_minor >= Minor::ZERO;
-    found.unless(
-        least,
-        "/redemption/amount_min_minor",
-        "the least redemption is not negative",
-    );
-    let welcome = rules
-        .welcome
-        .as_ref()
-        .is_none_or(|welcome| welcome.amount_minor >= Minor::ZERO);
-    found.unless(
-        welcome,
-        "/welcome/amount_minor",
-        "welcome points are not negative",
-    );
+    if let Some(welcome) = &rules.welcome {
+        found.account(rules, welcome.account, "/welcome/account");
+        found.unless(
+            welcome.amount_minor >= Minor::ZERO,
+            "/welcome/amount_minor",
+            "welcome points are not negative",
+        );
+    }
 }
 
 fn offline(rules: &RuleBook, found: &mut Found) {
@@ -247,7 +192,6 @@ fn offline(rules: &RuleBook, found: &mut Found) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kopilka_crdt::ids::AccountId;
 
     fn check(spoil: impl FnOnce(&mut RuleBook), expected: &[&str]) {
         let mut rules = RuleBook::starter(Text::new("Копилка", "Kopilka"));

@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::Filter;
-use kopilka_crdt::rulebook::model::condition::{CONDITION_DEPTH_MAX, Condition};
 use kopilka_crdt::rulebook::model::promotion::{
     EFFECTS_MAX, Earn, Effect, Off, PROMOTIONS_MAX, Promotion, SetOff, SetPart, Stage, Target,
 };
 
-use super::Found;
+use super::{Found, conditions, limits, pointer};
 use crate::promotion::GROUP_DEPTH_MAX;
 
-/// Longest look back at a member's purchases, in days.
-const LOOK_BACK_DAYS_MAX: u16 = 366;
 const PERMILLE: u32 = 1_000;
 
 /// Everything that is wrong with promotions, and with the tree of product groups that they speak of.
@@ -45,7 +42,7 @@ pub(super) fn check(rules: &RuleBook, found: &mut Found) {
 
 fn tree(rules: &RuleBook, found: &mut Found) {
     for (code, group) in &rules.groups {
-        let path = format!("/groups/{code}/parent");
+        let path = format!("/groups/{}/parent", pointer(code));
         let mut seen = BTreeSet::from([code.as_str()]);
         let mut next = group.parent.as_deref();
         while let Some(parent) = next {
@@ -93,15 +90,12 @@ fn one(rules: &RuleBook, promotion: &Promotion, path: &str, found: &mut Found) {
             "is more than 0",
         );
         let account = price.account.unwrap_or(rules.redemption.account);
-        found.unless(
-            rules.accounts.contains_key(&account),
-            format!("{path}/price/account"),
-            format!("there is no account {}", account.0),
-        );
+        found.account(rules, account, &format!("{path}/price/account"));
     }
     if let Some(condition) = &promotion.when {
-        self::condition(rules, condition, &format!("{path}/when"), 1, found);
+        conditions::check(rules, condition, &format!("{path}/when"), 1, found);
     }
+    limits::check(promotion, path, found);
     for (place, effect) in promotion.effects.iter().enumerate() {
         let path = format!("{path}/effects/{place}");
         self::effect(rules, effect, &path, found);
@@ -126,7 +120,7 @@ fn one(rules: &RuleBook, promotion: &Promotion, path: &str, found: &mut Found) {
     }
 }
 
-fn filter(rules: &RuleBook, goods: &Filter, path: &str, found: &mut Found) {
+pub(super) fn filter(rules: &RuleBook, goods: &Filter, path: &str, found: &mut Found) {
     for group in &goods.groups {
         found.unless(
             rules.groups.contains_key(group),
@@ -151,102 +145,6 @@ fn filter(rules: &RuleBook, goods: &Filter, path: &str, found: &mut Found) {
             filter(rules, except, &format!("{path}/except"), found);
         }
     }
-}
-
-fn condition(rules: &RuleBook, condition: &Condition, path: &str, depth: usize, found: &mut Found) {
-    if depth > CONDITION_DEPTH_MAX {
-        found.unless(false, path, "conditions are nested at most 8 deep");
-        return;
-    }
-    let some = |is_empty: bool, found: &mut Found| {
-        found.unless(
-            !is_empty,
-            format!("{path}/of"),
-            "names nothing, so it never holds",
-        );
-    };
-    let ordered = |fits: bool, found: &mut Found| {
-        found.unless(
-            fits,
-            path,
-            "the first of a range is larger than the last, so it never holds",
-        );
-    };
-    match condition {
-        Condition::All { of } | Condition::Any { of } => {
-            for (place, one) in of.iter().enumerate() {
-                self::condition(rules, one, &format!("{path}/of/{place}"), depth + 1, found);
-            }
-        }
-        Condition::Not { of } => {
-            self::condition(rules, of, &format!("{path}/of"), depth + 1, found)
-        }
-        Condition::Dates { from, to } => {
-            ordered(from.is_none() || to.is_none() || from <= to, found)
-        }
-        Condition::Yearly { .. } | Condition::Birthday { .. } => {}
-        Condition::Weekdays { of } => some(of.is_empty(), found),
-        Condition::Hours { of } => {
-            some(of.is_empty(), found);
-            ordered(of.iter().all(|hours| hours.from < hours.to), found);
-        }
-        Condition::Stores { of } => some(of.is_empty(), found),
-        Condition::StoreGroups { of }
-        | Condition::Tags { of }
-        | Condition::PromoCodes { of }
-        | Condition::Coupons { of } => some(of.is_empty(), found),
-        Condition::Partners { of } => some(of.is_empty(), found),
-        Condition::Channels { of } => some(of.is_empty(), found),
-        Condition::CardKinds { of } => some(of.is_empty(), found),
-        Condition::Tenders { of } => some(of.is_empty(), found),
-        Condition::Tiers { of } => {
-            some(of.is_empty(), found);
-            for code in of {
-                let known = rules.tiers.iter().any(|tier| tier.code == *code);
-                found.unless(
-                    known,
-                    format!("{path}/of"),
-                    format!("there is no tier {code}"),
-                );
-            }
-        }
-        Condition::MemberFor { days_min, days_max }
-        | Condition::LastPurchase { days_min, days_max } => {
-            ordered(
-                days_min.is_none() || days_max.is_none() || days_min <= days_max,
-                found,
-            );
-        }
-        Condition::PurchaseNumber { of, every } => {
-            let holds = of.iter().any(|number| *number > 0) || every.is_some_and(|every| every > 0);
-            found.unless(holds, path, "names no purchase, so it never holds");
-        }
-        Condition::Spent { days, min, max } => {
-            look_back(*days, path, found);
-            ordered(min.is_none() || max.is_none() || min <= max, found);
-        }
-        Condition::Visits { days, min, max } => {
-            look_back(*days, path, found);
-            ordered(min.is_none() || max.is_none() || min <= max, found);
-        }
-        Condition::Total {
-            goods, min, max, ..
-        } => {
-            ordered(min.is_none() || max.is_none() || min <= max, found);
-            if let Some(goods) = goods {
-                filter(rules, goods, &format!("{path}/goods"), found);
-            }
-        }
-        Condition::Goods { goods, .. } => filter(rules, goods, &format!("{path}/goods"), found),
-    }
-}
-
-fn look_back(days: u16, path: &str, found: &mut Found) {
-    found.unless(
-        days <= LOOK_BACK_DAYS_MAX,
-        format!("{path}/days"),
-        "is at most 366",
-    );
 }
 
 fn effect(rules: &RuleBook, effect: &Effect, path: &str, found: &mut Found) {
@@ -283,11 +181,7 @@ fn effect(rules: &RuleBook, effect: &Effect, path: &str, found: &mut Found) {
             goods: picked,
         } => {
             let account = account.unwrap_or(rules.earning.account);
-            found.unless(
-                rules.accounts.contains_key(&account),
-                format!("{path}/account"),
-                format!("there is no account {}", account.0),
-            );
+            found.account(rules, account, &format!("{path}/account"));
             if let Some(picked) = picked {
                 goods(picked, "goods", found);
             }
@@ -309,14 +203,23 @@ fn effect(rules: &RuleBook, effect: &Effect, path: &str, found: &mut Found) {
             }
         }
         Effect::Gift { code, count } => {
+            found.unless(*count >= 1, path, "credits at least one gift");
             found.unless(
-                !code.is_empty() && *count >= 1,
-                path,
-                "credits at least one gift with a code",
+                rules.gifts.contains_key(code),
+                format!("{path}/code"),
+                format!("there is no gift {code}"),
             );
         }
-        Effect::IssueCoupon { series } => found.unless(!series.is_empty(), path, "names no series"),
-        Effect::Badge { code } => found.unless(!code.is_empty(), path, "names no badge"),
+        Effect::IssueCoupon { series } => found.unless(
+            rules.coupons.contains_key(series),
+            format!("{path}/series"),
+            format!("there is no series of coupons {series}"),
+        ),
+        Effect::Badge { code } => found.unless(
+            rules.badges.contains_key(code),
+            format!("{path}/code"),
+            format!("there is no badge {code}"),
+        ),
         Effect::Message { text, .. } => found.text(&format!("{path}/text"), text),
     }
 }

@@ -7,6 +7,7 @@ mod pricing;
 mod records;
 mod reversal;
 mod shopper;
+mod soundness;
 mod tiers;
 mod validation;
 mod verdict;
