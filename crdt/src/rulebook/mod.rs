@@ -1,10 +1,12 @@
 //! The rule book: the programme's rules as a document that head office edits, and the publications that nodes run.
 
 pub mod difference;
+pub mod delta;
 pub mod document;
 pub mod model;
 pub mod publication;
 
+pub use delta::{Delta, DeltaError};
 pub use document::{Document, DocumentError};
 pub use model::RuleBook;
 pub use publication::{Publication, PublicationError};
