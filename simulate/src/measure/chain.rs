@@ -95,20 +95,22 @@ impl Chain {
             token: till.token,
             lookup: programme.lookup_key,
         };
-        chain.publish(&actor).await?;
+        chain.publish(&rule_book(), "three accounts").await?;
         Ok(chain)
     }
 
-    async fn publish(&self, actor: &Actor) -> anyhow::Result<()> {
+    /// Signs and stores rules under the next number, past the draft, and tells connected nodes; gives the number.
+    pub async fn publish(&self, rules: &RuleBook, note: &str) -> anyhow::Result<u32> {
+        let actor = Actor::command_line();
         let mut programme = programmes::one(&self.hub, self.programme).await?;
         let number = programme.value.publication + 1;
-        let publication = Publication::new(self.programme, number, clock::now_ms(), &rule_book());
-        let signed = rulebook::publish::signed(&self.hub, publication, actor, "three accounts");
+        let publication = Publication::new(self.programme, number, clock::now_ms(), rules);
+        let signed = rulebook::publish::signed(&self.hub, publication, &actor, note);
         programme.value.publication = number;
         let changes = [programme.change(), kept::create(&signed)];
         self.hub.store.change_entities(&changes, None).await?;
         self.hub.look_for_news().await?;
-        Ok(())
+        Ok(number)
     }
 
     /// Today in the programme's calendar.

@@ -62,11 +62,8 @@ impl LocalNode {
         let lookup = LookupKey(clock::random_bytes());
         app.hear(News::Directory(directory(&lookup))).await?;
         let publication = Publication::new(PROGRAMME, 1, 0, &rule_book());
-        app.hear(News::Publication(SignedPublication::sign(
-            &hub,
-            publication,
-        )))
-        .await?;
+        app.take_publication(SignedPublication::sign(&hub, publication))
+            .await?;
         let today = app.moment()?.today();
         let positions = vec![0];
         app.hear(News::SnapshotBegins { positions }).await?;

@@ -15,6 +15,7 @@ mod postgres;
 mod progress;
 mod replica;
 mod report;
+mod rules;
 mod sales;
 mod session;
 mod signatures;
@@ -60,16 +61,19 @@ enum Part {
     Wire,
     /// A block order to connected nodes
     Blocks,
+    /// New rules to connected nodes
+    Rules,
     /// Signatures and hash chains
     Signatures,
 }
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     Part::Disk,
     Part::Replica,
     Part::Intake,
     Part::Wire,
     Part::Blocks,
+    Part::Rules,
     Part::Signatures,
 ];
 
@@ -86,6 +90,7 @@ struct Scale {
     intake_rounds: u64,
     connections: u64,
     orders: u64,
+    publications: u64,
 }
 
 const FULL: Scale = Scale {
@@ -100,6 +105,7 @@ const FULL: Scale = Scale {
     intake_rounds: 5,
     connections: 1_000,
     orders: 7,
+    publications: 7,
 };
 
 const QUICK: Scale = Scale {
@@ -114,6 +120,7 @@ const QUICK: Scale = Scale {
     intake_rounds: 3,
     connections: 200,
     orders: 3,
+    publications: 3,
 };
 
 /// What every part needs.
@@ -182,6 +189,10 @@ async fn one(part: Part, bench: &Bench) -> anyhow::Result<Table> {
         Part::Blocks => {
             progress::part("a block order to every store");
             blocks::measure(bench).await
+        }
+        Part::Rules => {
+            progress::part("new rules to every store");
+            rules::measure(bench).await
         }
         Part::Signatures => Ok(signatures::measure(bench)),
     }

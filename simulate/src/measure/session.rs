@@ -31,6 +31,17 @@ impl Session {
         hub: &PublicKey,
         address: SocketAddr,
     ) -> anyhow::Result<Self> {
+        Self::open_with(node, key, hub, address, Seen::default()).await
+    }
+
+    /// The same for one that has `seen` of what the hub sends.
+    pub async fn open_with(
+        node: &NodeEntity,
+        key: &SigningKey,
+        hub: &PublicKey,
+        address: SocketAddr,
+        seen: Seen,
+    ) -> anyhow::Result<Self> {
         let endpoint = ClientEndpoint::new((Ipv4Addr::LOCALHOST, 0).into(), key)?;
         let expected = ExpectedKey::Exact(PeerKey(hub.0));
         let connection = endpoint.connect(address, expected).await?;
@@ -47,7 +58,7 @@ impl Session {
             node: node.id,
             incarnation: node.incarnation,
             tip: Tip::genesis(node.id, node.incarnation),
-            seen: Seen::default(),
+            seen,
         };
         session
             .send_frame(&encode(&Opening::Session(hello))?)
