@@ -202,8 +202,11 @@ async fn present(
     match reply {
         Reply::Enrolled(enrolled) => Ok(enrolled),
         Reply::Refused(refusal) => Err(EnrolError::Refused(refusal)),
-        Reply::Reserved(_) | Reply::Short { .. } | Reply::Found(_) | Reply::Page(_) => {
-            Err(EnrolError::Unexpected)
-        }
+        Reply::Reserved(_)
+        | Reply::Short { .. }
+        | Reply::Found(_)
+        | Reply::Page(_)
+        | Reply::Publication(_)
+        | Reply::Rules(_) => Err(EnrolError::Unexpected),
     }
 }

@@ -7,6 +7,7 @@ pub mod enrolment;
 pub mod key;
 pub mod limits;
 pub mod message;
+pub mod publication;
 pub mod segment;
 pub mod session;
 pub mod signed;

@@ -17,6 +17,7 @@ use kopilka_crdt::sealed::MemberKey;
 use serde::{Deserialize, Serialize};
 
 use crate::key::PublicKey;
+use crate::publication::{PublicationDelta, PublicationStart};
 use crate::segment::Segment;
 use crate::signed::{SignedBlockOrder, SignedPublication};
 
@@ -33,6 +34,8 @@ pub enum Opening {
     Find(IdentifierHash),
     /// Pages of members, for a new replica.
     Snapshot(SnapshotRequest),
+    /// A publication by its number, in pieces. From version 2 on.
+    Publication(u32),
 }
 
 /// A node says who and where it is.
@@ -248,6 +251,10 @@ pub enum Reply {
     Page(crate::snapshot::SignedPage),
     /// No.
     Refused(Refusal),
+    /// A publication whose rules follow in pieces on the same stream.
+    Publication(PublicationStart),
+    /// The next piece of a publication's rules.
+    Rules(Vec<u8>),
 }
 
 /// One member as of now.
@@ -312,6 +319,10 @@ pub enum FeedMessage {
     Publication(SignedPublication),
     /// A new directory of the node's store.
     Directory(StoreDirectory),
+    /// A new version of the rules, as what differs from the one that the node has. From version 2 on.
+    PublicationDelta(PublicationDelta),
+    /// Number of a new version of the rules that is too large for a frame: to be asked for. From version 2 on.
+    PublicationNumber(u32),
 }
 
 /// The latest state of members that changed between two positions of a partition.

@@ -1,7 +1,7 @@
 //! The rule book: the programme's rules as a document that head office edits, and the publications that nodes run.
 
-pub mod difference;
 pub mod delta;
+pub mod difference;
 pub mod document;
 pub mod model;
 pub mod publication;

@@ -29,7 +29,7 @@ pub enum Rule {
 const ROUTES: &[(&str, &str, Rule)] = {
     use Permission::{
         Block, EraseProfile, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers, ReadRules, RevokeNode, Staff,
-        WriteCatalogue, WriteMembers, WriteRules,
+        StopPromotion, WriteCatalogue, WriteMembers, WriteRules,
     };
     use Rule::{Needs, Open};
     &[
@@ -68,6 +68,10 @@ const ROUTES: &[(&str, &str, Rule)] = {
         ("GET", "/v1/programmes/{programme}/publications/{number}", Needs(ReadRules)),
         ("GET", "/v1/programmes/{programme}/publications/{number}/diff/{to}", Needs(ReadRules)),
         ("POST", "/v1/programmes/{programme}/publications/{number}/roll-back", Needs(WriteRules)),
+        ("GET", "/v1/programmes/{programme}/promotions/stopped", Needs(ReadRules)),
+        ("POST", "/v1/programmes/{programme}/promotions/{promotion}/stop", Needs(StopPromotion)),
+        ("POST", "/v1/programmes/{programme}/promotions/{promotion}/release", Needs(StopPromotion)),
+        ("GET", "/v1/programmes/{programme}/promotions/{promotion}/delivery", Needs(ReadRules)),
         ("POST", "/v1/programmes/{programme}/members/find", Needs(ReadMembers)),
         ("GET", "/v1/programmes/{programme}/members/{member}", Needs(ReadMembers)),
         ("GET", "/v1/programmes/{programme}/members/{member}/profile", Needs(OpenProfile)),

@@ -8,6 +8,7 @@ mod health;
 mod import;
 mod members;
 mod nodes;
+mod promotions;
 mod rules;
 mod security;
 mod sessions;
@@ -128,6 +129,10 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(rules::publication))
         .routes(routes!(rules::diff))
         .routes(routes!(rules::roll_back))
+        .routes(routes!(promotions::stopped))
+        .routes(routes!(promotions::stop))
+        .routes(routes!(promotions::release))
+        .routes(routes!(promotions::delivery))
         .routes(routes!(members::find))
         .routes(routes!(members::show))
         .routes(routes!(members::profile, members::erase_profile))

@@ -1,9 +1,11 @@
-//! Block orders: numbered, signed, sent to every node ahead of everything else; and who has them.
+//! Block orders about cards and promotions: numbered, signed, sent to every node ahead of everything else; and who has
+//! them.
 
 use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
 use kopilka_crdt::member::BlockMark;
-use kopilka_protocol::signed::{BlockOrder, REASON_BYTES_MAX, SignedBlockOrder};
+use kopilka_protocol::limits::PROTOCOL_DELTAS;
+use kopilka_protocol::signed::{BlockOrder, REASON_BYTES_MAX, SignedBlockOrder, Subject};
 use kopilka_rules::placement::due_ms;
 use serde_json::json;
 
@@ -13,9 +15,6 @@ use crate::app::hub_log::request_key;
 use crate::app::members;
 use crate::app::nodes::{self, NodeStanding};
 use crate::store::{BlockRow, Changes, Keys, Rows, StoreError};
-
-/// The action's name in the audit and in idempotency keys.
-const ACTION: [&str; 2] = ["card.release", "card.block"];
 
 /// How staff name a card.
 #[derive(Debug, Clone)]
@@ -55,7 +54,7 @@ pub struct Ordered {
 pub struct Delivered {
     /// The node.
     pub standing: NodeStanding,
-    /// It refuses the card.
+    /// It refuses the card, or gives the promotion no more; with a release, it does again.
     pub has_it: bool,
 }
 
@@ -71,19 +70,42 @@ pub async fn order(
     let draft = BlockOrder {
         programme,
         number: 0,
-        card,
+        subject: Subject::Card(card),
         blocked: wish.blocked,
         at_ms: (hub.clock)(),
         reason,
     };
+    give(hub, actor, &draft, &wish.idempotency_key).await
+}
+
+/// Numbers, signs and stores an order, once for an idempotency key.
+pub(super) async fn give(
+    hub: &Hub,
+    actor: &Actor,
+    draft: &BlockOrder,
+    idempotency_key: &str,
+) -> Result<Ordered, ActionError> {
     for _ in 0..ATTEMPTS_MAX {
-        let owner = hub.store.find(programme, card).await?;
-        if let Some(number) = try_order(hub, actor, &draft, owner, wish).await? {
+        let owner = match draft.subject {
+            Subject::Card(card) => hub.store.find(draft.programme, card).await?,
+            Subject::Promotion(_) => None,
+        };
+        if let Some(number) = try_order(hub, actor, draft, owner, idempotency_key).await? {
             hub.look_for_news().await?;
-            return finished(hub, &draft, owner, number).await;
+            return finished(hub, draft, owner, number).await;
         }
     }
     Err(StoreError::Contended.into())
+}
+
+/// The action's name in the audit and in idempotency keys.
+fn action(order: &BlockOrder) -> &'static str {
+    match (order.subject, order.blocked) {
+        (Subject::Card(_), true) => "card.block",
+        (Subject::Card(_), false) => "card.release",
+        (Subject::Promotion(_), true) => "promotion.stop",
+        (Subject::Promotion(_), false) => "promotion.release",
+    }
 }
 
 /// One attempt: the order's number, or nothing when the card got another owner meanwhile.
@@ -92,14 +114,15 @@ async fn try_order(
     actor: &Actor,
     draft: &BlockOrder,
     owner: Option<MemberId>,
-    wish: &Wish,
+    idempotency_key: &str,
 ) -> Result<Option<Numbered>, ActionError> {
-    let action = ACTION[usize::from(draft.blocked)];
-    let receipt = request_key(draft.programme, action, &wish.idempotency_key);
+    let action = action(draft);
+    let receipt = request_key(draft.programme, action, idempotency_key);
+    let subject = IdentifierHash::from(draft.subject);
     let keys = Keys {
         programme: draft.programme.0,
         members: owner.into_iter().collect(),
-        identifiers: vec![draft.card],
+        identifiers: vec![subject],
         receipts: vec![receipt],
         counters: true,
         ..Keys::default()
@@ -113,7 +136,7 @@ async fn try_order(
             });
             return Changes::default();
         }
-        if rows.identifiers.get(&draft.card).copied() != owner {
+        if rows.identifiers.get(&subject).copied() != owner {
             outcome = None;
             return Changes::default();
         }
@@ -131,17 +154,21 @@ async fn try_order(
             .push((receipt, order_as_operation(order.number)));
         if let Some((id, row)) = owner.and_then(|id| Some((id, rows.members.get(&id)?))) {
             let mut member = row.member.clone();
-            member.blocks.insert(draft.card.tag(), mark_of(&order));
+            member.blocks.insert(subject.tag(), mark_of(&order));
             let due = due_ms(&member);
             changes.members.insert(id, (member, due));
         }
         let details = json!({ "number": order.number, "reason": order.reason });
-        let subject = owner.map_or_else(|| "card".to_owned(), |id| id.to_string());
-        changes.audit = Some(actor.audit(order.at_ms, action, &subject, &details));
+        let about = match (order.subject, owner) {
+            (Subject::Card(_), None) => "card".to_owned(),
+            (Subject::Card(_), Some(id)) => id.to_string(),
+            (Subject::Promotion(promotion), _) => format!("{}/{promotion}", order.programme),
+        };
+        changes.audit = Some(actor.audit(order.at_ms, action, &about, &details));
         let signed = SignedBlockOrder::sign(&hub.key, order);
         changes.blocks.push(BlockRow {
             number: signed.order.number,
-            card: draft.card,
+            subject,
             signed: postcard::to_stdvec(&signed).expect("a block order is plain data"),
         });
         changes
@@ -173,7 +200,7 @@ async fn finished(
     numbered: Numbered,
 ) -> Result<Ordered, ActionError> {
     let order = one(hub, draft.programme, numbered.number).await?;
-    let same = order.card == draft.card && order.reason == draft.reason;
+    let same = order.subject == draft.subject && order.reason == draft.reason;
     if numbered.repeated && !same {
         return Err(ActionError::KeyReused);
     }
@@ -243,6 +270,18 @@ pub async fn after(
     rows.iter().map(read).collect()
 }
 
+/// The latest order about each of the things from one to another, in their order.
+pub(super) async fn latest(
+    hub: &Hub,
+    programme: ProgrammeId,
+    subjects: [Subject; 2],
+    limit: usize,
+) -> Result<Vec<BlockOrder>, StoreError> {
+    let range = subjects.map(IdentifierHash::from);
+    let rows = hub.store.latest_blocks(programme, range, limit).await?;
+    rows.iter().map(read).collect()
+}
+
 fn read(row: &BlockRow) -> Result<BlockOrder, StoreError> {
     let signed: SignedBlockOrder =
         postcard::from_bytes(&row.signed).map_err(|_| StoreError::Damaged("block order"))?;
@@ -270,17 +309,20 @@ pub async fn delivery(
     programme: ProgrammeId,
     number: u64,
 ) -> Result<Vec<Delivered>, ActionError> {
-    one(hub, programme, number).await?;
+    // Older programs keep orders about promotions and do not understand them.
+    let protocol_min = match one(hub, programme, number).await?.subject {
+        Subject::Card(_) => 0,
+        Subject::Promotion(_) => PROTOCOL_DELTAS,
+    };
     let standings = nodes::all(hub, programme).await?;
     let trusted = standings
         .into_iter()
         .filter(|standing| !standing.node.revoked);
     Ok(trusted
         .map(|standing| Delivered {
-            has_it: standing
-                .delivery
-                .as_ref()
-                .is_some_and(|delivery| delivery.seen.block >= number),
+            has_it: standing.delivery.as_ref().is_some_and(|delivery| {
+                delivery.seen.block >= number && delivery.protocol >= protocol_min
+            }),
             standing,
         })
         .collect())

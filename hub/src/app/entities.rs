@@ -161,8 +161,16 @@ pub struct DeliveryEntity {
     pub at_ms: u64,
     /// Version of its program.
     pub program: String,
+    /// Version of the wire protocol that it speaks.
+    #[serde(default = "first_protocol")]
+    pub protocol: u16,
     /// Whether a session was open then.
     pub connected: bool,
+}
+
+/// What nodes spoke before their version was noted.
+fn first_protocol() -> u16 {
+    1
 }
 
 macro_rules! kept {

@@ -6,6 +6,7 @@ mod import;
 mod members;
 mod nodes;
 mod output;
+mod promotions;
 mod rules;
 mod run;
 mod security;
@@ -75,6 +76,9 @@ enum Command {
     /// The rule book and its publications
     #[command(subcommand)]
     Rulebook(rules::RulebookCommand),
+    /// Stop and release promotions
+    #[command(subcommand)]
+    Promotion(promotions::PromotionCommand),
     /// Members
     #[command(subcommand)]
     Member(members::MemberCommand),
@@ -141,6 +145,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Node(command) => command.execute(&session).await,
         Command::Staff(command) => command.execute(&session).await,
         Command::Rulebook(command) => command.execute(&session).await,
+        Command::Promotion(command) => command.execute(&session).await,
         Command::Member(command) => command.execute(&session).await,
         Command::Card(command) => command.execute(&session).await,
         Command::Import(command) => command.execute(&session).await,

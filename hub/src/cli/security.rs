@@ -77,7 +77,7 @@ impl CardCommand {
             } => {
                 let limit = limit.clamp(1, PAGE_MAX);
                 let orders = blocks::after(hub, programme, after, limit).await?;
-                let columns = ["number", "at", "blocked", "card", "reason"];
+                let columns = ["number", "at", "blocked", "card", "promotion", "reason"];
                 output.list(orders.iter().map(BlockView::from), &columns)
             }
             Self::Delivery { programme, order } => {

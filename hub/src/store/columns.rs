@@ -293,7 +293,7 @@ pub(super) fn block_row(row: &impl Columns) -> Result<BlockRow, StoreError> {
     const TABLE: &str = "block_order";
     Ok(BlockRow {
         number: number(row, 0, TABLE)?,
-        card: IdentifierHash(array(row, 1, TABLE)?),
+        subject: IdentifierHash(array(row, 1, TABLE)?),
         signed: row.bytes(2)?,
     })
 }

@@ -214,6 +214,14 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<BlockRow>, StoreError>;
 
+    /// The latest block order about each thing from one to another, both included, in their order.
+    async fn latest_blocks(
+        &self,
+        programme: ProgrammeId,
+        subjects: [IdentifierHash; 2],
+        limit: usize,
+    ) -> Result<Vec<BlockRow>, StoreError>;
+
     /// Cases, newest first, before a given number, at most `limit`, with their numbers.
     async fn cases(
         &self,

@@ -162,8 +162,8 @@ pub struct CaseRow {
 pub struct BlockRow {
     /// Its number.
     pub number: u64,
-    /// The card.
-    pub card: IdentifierHash,
+    /// What it is about, as the 16 bytes of `protocol::signed::Subject`: a card, unless they stand for a promotion.
+    pub subject: IdentifierHash,
     /// `SignedBlockOrder`, postcard.
     pub signed: Vec<u8>,
 }

@@ -39,6 +39,11 @@ pub(super) const FIELDS: &str = "SELECT field, stamp, node, incarnation, sequenc
 pub(super) const BLOCKS: &str = "SELECT number, card, signed FROM block_order \
     WHERE programme = $1 AND number > $2 ORDER BY number LIMIT $3";
 
+/// The latest block order about each thing in a range, in the order of the things.
+pub(super) const LATEST_BLOCKS: &str = "SELECT number, card, signed FROM block_order AS latest \
+    WHERE programme = $1 AND card >= $2 AND card <= $3 AND number = (SELECT MAX(number) FROM block_order \
+    WHERE programme = latest.programme AND card = latest.card) ORDER BY card LIMIT $4";
+
 /// Cases, newest first.
 pub(super) const CASES: &str = concat!(
     "SELECT ",

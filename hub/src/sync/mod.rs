@@ -1,6 +1,7 @@
 //! The hub's QUIC side: accepts nodes, tells who they are by their keys, and runs what they open.
 
 mod deliveries;
+mod publications;
 mod requests;
 mod session;
 mod streams;
@@ -24,6 +25,7 @@ use crate::app::entities::NodeEntity;
 use crate::app::intake::Intake;
 use crate::store::StoreError;
 use deliveries::Deliveries;
+use publications::Publications;
 
 /// Connections that one process serves.
 const CONNECTIONS_MAX: usize = 16_384;
@@ -48,6 +50,7 @@ struct Context {
     hub: Hub,
     intake: Intake,
     deliveries: Deliveries,
+    publications: Publications,
 }
 
 /// Why a stream ended early. The connection goes on.
@@ -64,6 +67,8 @@ enum StreamError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Transfer(#[from] kopilka_protocol::publication::TransferError),
+    #[error(transparent)]
     Snapshot(#[from] crate::app::feed::SnapshotError),
     #[error("refused: {0}")]
     Refused(Refusal),
@@ -75,12 +80,14 @@ impl SyncServer {
         let endpoint = server_endpoint(address, &hub.key)?;
         let intake = Intake::start(hub.clone());
         let deliveries = Deliveries::start(hub.clone());
+        let publications = Publications::new(hub.clone());
         Ok(Self {
             endpoint,
             context: Context {
                 hub,
                 intake,
                 deliveries,
+                publications,
             },
         })
     }
@@ -192,6 +199,7 @@ async fn open(
         Opening::Reserve(request) => requests::reserve(context, &node, &request, send).await,
         Opening::Find(hash) => requests::find(context, &node, hash, send).await,
         Opening::Snapshot(request) => requests::snapshot(context, &node, request, send).await,
+        Opening::Publication(number) => requests::publication(context, &node, number, send).await,
         Opening::Enrol(_) => Err(StreamError::Refused(Refusal::Unexpected)),
     }
 }
@@ -205,9 +213,11 @@ async fn refuse(
 ) -> Result<(), StreamError> {
     let frame = match opening {
         Opening::Session(_) => encode(&HubMessage::Refused(refusal))?,
-        Opening::Enrol(_) | Opening::Reserve(_) | Opening::Find(_) | Opening::Snapshot(_) => {
-            encode(&Reply::Refused(refusal))?
-        }
+        Opening::Enrol(_)
+        | Opening::Reserve(_)
+        | Opening::Find(_)
+        | Opening::Snapshot(_)
+        | Opening::Publication(_) => encode(&Reply::Refused(refusal))?,
     };
     write_frame(send, &frame, FRAME_BYTES_MAX).await?;
     close_after(connection, send).await;

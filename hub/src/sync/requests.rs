@@ -7,7 +7,7 @@ use kopilka_protocol::message::{Refusal, Reply, ReserveRequest, SnapshotRequest}
 use kopilka_shell::frame_io::write_frame;
 use quinn::SendStream;
 
-use super::{Context, StreamError};
+use super::{Context, StreamError, streams};
 use crate::app::entities::NodeEntity;
 
 /// Sends one reply and ends the stream.
@@ -65,4 +65,28 @@ pub(super) async fn snapshot(
         }
         after = through;
     }
+}
+
+/// Sends a publication in pieces, as fast as the node takes them.
+pub(super) async fn publication(
+    context: &Context,
+    node: &NodeEntity,
+    number: u32,
+    mut send: SendStream,
+) -> Result<(), StreamError> {
+    // Rules are never as urgent as what else a node sends and gets.
+    let _ = send.set_priority(streams::FEED_PRIORITY);
+    let whole = context.publications.whole(node.programme, number).await?;
+    let Some(whole) = whole else {
+        return finish(&mut send, &Reply::Refused(Refusal::Unexpected)).await;
+    };
+    let (start, pieces) = whole.pieces()?;
+    let start = encode(&Reply::Publication(start))?;
+    write_frame(&mut send, &start, FRAME_BYTES_MAX).await?;
+    for piece in pieces {
+        let piece = encode(&Reply::Rules(piece.to_vec()))?;
+        write_frame(&mut send, &piece, FRAME_BYTES_MAX).await?;
+    }
+    let _ = send.finish();
+    Ok(())
 }

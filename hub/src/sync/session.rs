@@ -58,6 +58,7 @@ pub(super) async fn run(
         node,
         incarnation: hello.incarnation,
         program: hello.program.clone(),
+        protocol: hello.protocol,
         seen: hello.seen.clone(),
         listener,
         send,
@@ -93,13 +94,12 @@ fn start_pushes(
         node.clone(),
         hello.seen.block,
     ));
-    let seen = hello.seen.clone();
     pushes.spawn(streams::feed(
         hub.clone(),
+        context.publications.clone(),
         connection.clone(),
         node.clone(),
-        hello.incarnation,
-        seen,
+        hello.clone(),
     ));
 }
 
@@ -142,6 +142,7 @@ struct Session {
     node: NodeEntity,
     incarnation: Incarnation,
     program: String,
+    protocol: u16,
     seen: Seen,
     listener: Listener,
     send: SendStream,
@@ -159,6 +160,7 @@ impl Session {
             seen: self.seen.clone(),
             at_ms: (self.context.hub.clock)(),
             program: self.program.clone(),
+            protocol: self.protocol,
             connected,
         };
         self.context.deliveries.note(delivery).await;

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use kopilka_crdt::ids::Incarnation;
 use kopilka_protocol::codec::encode;
 use kopilka_protocol::limits::{BLOCK_ORDERS_MAX, FRAME_BYTES_MAX};
-use kopilka_protocol::message::{BlockBatch, Channel, FeedMessage, Seen};
+use kopilka_protocol::message::{BlockBatch, Channel, FeedMessage, Hello};
 use kopilka_shell::frame_io::write_frame;
 use quinn::{Connection, SendStream};
 use serde::Serialize;
 use tokio::sync::watch;
 
 use super::StreamError;
+use super::publications::{Publications, Step};
 use crate::app::Hub;
 use crate::app::directory::store_directory;
 use crate::app::entities::{Kept, NodeEntity, Programme};
@@ -20,7 +20,7 @@ use crate::store::{Heads, StoreError};
 /// Block orders go out before anything else.
 const BLOCKS_PRIORITY: i32 = 2;
 /// The feed waits for the session stream (priority 1) and for block orders.
-const FEED_PRIORITY: i32 = 0;
+pub(super) const FEED_PRIORITY: i32 = 0;
 /// Least time between two looks at the feed of one node: changes that come close together travel together.
 const FEED_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -72,19 +72,24 @@ pub(super) async fn blocks(
     }
 }
 
-/// Sends rules, the directory and members as they change.
+/// Sends rules, the directory and members as they change, to the node that said `hello`.
 pub(super) async fn feed(
     hub: Hub,
+    publications: Publications,
     connection: Connection,
     node: NodeEntity,
-    incarnation: Incarnation,
-    seen: Seen,
+    hello: Hello,
 ) -> Result<(), StreamError> {
+    let Hello {
+        incarnation, seen, ..
+    } = hello;
     let mut stream = open(&connection, Channel::Feed, FEED_PRIORITY).await?;
     let mut news = hub.news();
-    let mut cursors = seen.feed.clone();
+    let mut cursors = seen.feed;
     let mut told = vec![0; cursors.len()];
     let mut documents = Documents {
+        publications,
+        protocol: hello.protocol,
         publication: seen.publication,
         directory: seen.directory,
         entities: None,
@@ -121,6 +126,8 @@ async fn changed(news: &mut watch::Receiver<Heads>) -> Result<(), StreamError> {
 
 /// The rules and the directory: sent when newer than what the node has.
 struct Documents {
+    publications: Publications,
+    protocol: u16,
     publication: u32,
     directory: u64,
     entities: Option<u64>,
@@ -149,14 +156,38 @@ impl Documents {
             .await?;
         if let Some(entity) = programme {
             let number = Programme::from_body(&entity.body)?.publication;
-            if number > self.publication
-                && let Some(signed) = hub.publication(node.programme, number).await?
-            {
-                self.publication = number;
-                send(stream, &FeedMessage::Publication(signed)).await?;
-            }
+            self.send_rules(node, number, stream).await?;
         }
         self.entities = Some(heads.entities);
+        Ok(())
+    }
+
+    async fn send_rules(
+        &mut self,
+        node: &NodeEntity,
+        number: u32,
+        stream: &mut SendStream,
+    ) -> Result<(), StreamError> {
+        if number <= self.publication {
+            return Ok(());
+        }
+        let step = Step {
+            programme: node.programme,
+            from: self.publication,
+            to: number,
+            protocol: self.protocol,
+        };
+        match self.publications.frame(step).await? {
+            Some(frame) => {
+                self.publication = number;
+                write_frame(stream, &frame, FRAME_BYTES_MAX).await?;
+            }
+            None => tracing::warn!(
+                node = %node.id,
+                number,
+                "a publication is too large for this node's version: update the node"
+            ),
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::app::entities::hex;
 use crate::app::staff::session::SignedIn;
 use crate::app::staff::{Role, StaffEntity};
 use crate::store::{AuditRow, CaseRow};
-use kopilka_protocol::signed::BlockOrder;
+use kopilka_protocol::signed::{BlockOrder, Subject};
 
 /// A member of staff.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,9 +62,12 @@ impl From<&SignedIn> for SessionView {
 pub struct BlockView {
     /// Its number within the programme.
     pub number: u64,
-    /// Keyed hash of the card's number.
-    pub card: String,
-    /// Blocked, or released.
+    /// Keyed hash of the card's number; none when it is about a promotion.
+    pub card: Option<String>,
+    /// The promotion; none when it is about a card.
+    #[schema(example = "x12")]
+    pub promotion: Option<String>,
+    /// Blocked or stopped; or released.
     pub blocked: bool,
     /// When.
     pub at: String,
@@ -74,9 +77,14 @@ pub struct BlockView {
 
 impl From<&BlockOrder> for BlockView {
     fn from(order: &BlockOrder) -> Self {
+        let (card, promotion) = match order.subject {
+            Subject::Card(card) => (Some(hex(&card.0)), None),
+            Subject::Promotion(promotion) => (None, Some(promotion.to_string())),
+        };
         Self {
             number: order.number,
-            card: hex(&order.card.0),
+            card,
+            promotion,
             blocked: order.blocked,
             at: time(order.at_ms),
             reason: order.reason.clone(),
@@ -113,7 +121,7 @@ pub struct DeliveredView {
     pub node: String,
     /// Its store.
     pub store: String,
-    /// It refuses the card.
+    /// It refuses the card, or gives the promotion no more; with a release, it does again.
     pub has_it: bool,
     /// Whether a session was open when it was last heard.
     pub connected: bool,

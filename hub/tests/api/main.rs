@@ -8,5 +8,6 @@ mod drafts;
 mod house;
 mod import;
 mod members;
+mod promotions;
 mod rules;
 mod sessions;

@@ -68,7 +68,7 @@ fn audit() -> AuditRow {
 fn block() -> BlockRow {
     BlockRow {
         number: 1,
-        card: identifier(1),
+        subject: identifier(1),
         signed: vec![4; 70],
     }
 }
@@ -311,7 +311,7 @@ pub async fn the_latest_order_about_a_card_is_found(subject: &Subject) {
     let store = subject.open().await;
     let order = |number: u64, card: u8| BlockRow {
         number,
-        card: identifier(card),
+        subject: identifier(card),
         signed: vec![u8::try_from(number).unwrap()],
     };
     let mut orders = |_: &Rows| Changes {
@@ -476,4 +476,36 @@ pub async fn a_decision_that_dies_leaves_nothing(subject: &Subject) {
         assert_eq!([purchases, position, applied], [stored; 3]);
         sequence = stored;
     }
+}
+
+pub async fn the_latest_orders_in_a_range_are_found(subject: &Subject) {
+    let store = subject.open().await;
+    let order = |number: u64, about: u8| BlockRow {
+        number,
+        subject: identifier(about),
+        signed: vec![u8::try_from(number).unwrap()],
+    };
+    let orders = [
+        order(1, 2),
+        order(2, 4),
+        order(3, 2),
+        order(4, 5),
+        order(5, 1),
+    ];
+    let mut decision = |_: &Rows| Changes {
+        blocks: orders.to_vec(),
+        ..Changes::default()
+    };
+    let keys = Keys {
+        counters: true,
+        ..member_keys(&[])
+    };
+    store.decide(&keys, &mut decision).await.unwrap();
+    let found = async |from, through, limit| {
+        let range = [identifier(from), identifier(through)];
+        store.latest_blocks(PROGRAMME, range, limit).await.unwrap()
+    };
+    assert_eq!(found(2, 4, 9).await, [order(3, 2), order(2, 4)]);
+    assert_eq!(found(2, 4, 1).await, [order(3, 2)]);
+    assert_eq!(found(3, 3, 9).await, []);
 }

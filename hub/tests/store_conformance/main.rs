@@ -46,6 +46,7 @@ on_both_engines! {
     decide::an_erasure_takes_what_it_names_and_is_final,
     decide::the_later_writing_of_a_field_wins,
     decide::the_latest_order_about_a_card_is_found,
+    decide::the_latest_orders_in_a_range_are_found,
     decide::identifiers_add_up,
     decide::programmes_do_not_meet,
     decide::too_many_rows_are_refused,

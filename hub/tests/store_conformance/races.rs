@@ -183,7 +183,7 @@ async fn order_block(store: &dyn Store) {
         Changes {
             blocks: vec![BlockRow {
                 number: rows.block_last + 1,
-                card: identifier(1),
+                subject: identifier(1),
                 signed: vec![1],
             }],
             operations: vec![operation(0, sequence + 1, None)],

@@ -213,6 +213,7 @@ fn problem(error: &AppError) -> Problem {
         AppError::Fold(_)
         | AppError::Signature(_)
         | AppError::Publication(_)
+        | AppError::Transfer(_)
         | AppError::Foreign
         | AppError::OutOfOrder
         | AppError::UnreadableRecord => {

@@ -269,6 +269,7 @@ impl Core {
         match request {
             Request::Till(call, action) => self.till(&call, *action, at_ms).map(Some),
             Request::Hub(news) => self.news(*news, now_ms, at_ms).map(|()| None),
+            Request::Rules(checked) => self.publication(*checked, at_ms).map(|()| None),
             Request::Tick => self.tick(now_ms, at_ms).map(|()| None),
         }
     }

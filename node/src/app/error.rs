@@ -8,6 +8,7 @@ use kopilka_crdt::log::EntryError;
 use kopilka_crdt::money::AmountError;
 use kopilka_crdt::sealed::SealError;
 use kopilka_protocol::key::SignatureError;
+use kopilka_protocol::publication::TransferError;
 use kopilka_rules::pricing::PricingError;
 use kopilka_rules::programme::CompileError;
 use kopilka_rules::redemption::Refused;
@@ -121,6 +122,9 @@ pub enum AppError {
     /// The publication cannot be run; the last good one stays in force.
     #[error(transparent)]
     Publication(#[from] CompileError),
+    /// A delta does not make a publication of the hub's out of the one that is here.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// What came belongs to another programme, store or node.
     #[error("this was meant for another programme or store")]
     Foreign,

@@ -14,6 +14,7 @@ mod message;
 mod news;
 mod outgoing;
 mod own_log;
+mod publication;
 mod queries;
 mod records;
 mod redeem;
@@ -48,6 +49,7 @@ pub use hold::Held;
 pub use hub::{HubLink, LinkError, NoHub};
 pub use message::points;
 pub use outgoing::Outgoing;
+pub use publication::Checked;
 pub use queries::{Identified, MemberView, SyncStatus};
 pub use records::{
     Balance, HistoryEntry, Outcome, PurchaseId, PurchaseRecord, ReversalOutcome, SaleOutcome,

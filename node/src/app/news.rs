@@ -1,4 +1,4 @@
-//! What the hub sends: batches of the feed, pages of a snapshot, block orders, rules, directory.
+//! What the hub sends beside rules: batches of the feed, pages of a snapshot, block orders, directory.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::ids::MemberId;
 use kopilka_crdt::operation::{AllowanceReturn, Body};
 use kopilka_protocol::message::{AppliedLog, FeedBatch};
-use kopilka_protocol::signed::{SignedBlockOrder, SignedPublication};
+use kopilka_protocol::signed::SignedBlockOrder;
 
 use crate::store::Table;
 
-use super::core::{Core, PUBLICATIONS_KEPT};
+use super::core::Core;
 use super::error::AppError;
 use super::keys;
 use super::ladder::Bound;
 use super::records::{FeedCursor, SnapshotProgress, SyncRecord};
 use super::replica::{Heard, partitions};
 use super::request::News;
-use super::rules::{Directory, Rules};
+use super::rules::Directory;
 
 /// Partitions that a feed may have.
 const PARTITIONS_MAX: usize = 1_024;
@@ -28,7 +28,6 @@ impl Core {
             News::Feed(batch) => self.feed(batch),
             News::Member(state) => self.one_member(state),
             News::Blocks(orders) => self.blocks(orders),
-            News::Publication(publication) => self.publication(&publication, at_ms),
             News::Directory(directory) => self.new_directory(directory),
             News::Durable {
                 incarnation,
@@ -86,39 +85,15 @@ impl Core {
         let mut sync = self.sync_record()?;
         for signed in orders {
             sync.block = sync.block.max(signed.order.number);
-            let key = keys::identifier(signed.order.card);
+            let key = keys::identifier(signed.order.subject.into());
             let known: Option<SignedBlockOrder> = self.rows.read(Table::Blocks, &key)?;
             if known.is_none_or(|known| known.order.number < signed.order.number) {
                 self.rows.put(Table::Blocks, key, &signed);
             }
-            // A card is refused from here on, before the order is on the disk.
+            // A card is refused from here on, and a promotion given no more, before the order is on the disk.
             self.in_force.take_order(signed.order);
         }
         self.rows.put(Table::Meta, keys::SYNC.to_vec(), &sync);
-        Ok(())
-    }
-
-    fn publication(&mut self, signed: &SignedPublication, at_ms: u64) -> Result<(), AppError> {
-        signed.verify(&self.identity.hub)?;
-        let publication = &signed.publication;
-        if publication.programme != self.identity.programme {
-            return Err(AppError::Foreign);
-        }
-        let rules = Rules::compile(publication)?;
-        let present = self.in_force.newest().map(|rules| rules.programme.number());
-        match present {
-            Some(number) if publication.number < number => return Err(AppError::OutOfOrder),
-            Some(number) if publication.number == number => return Ok(()),
-            Some(_) | None => {}
-        }
-        let key = publication.number.to_be_bytes().to_vec();
-        self.rows.put(Table::Publications, key, signed);
-        let kept = self.rows.scan(Table::Publications, &[], None, usize::MAX)?;
-        let surplus = kept.len().saturating_sub(PUBLICATIONS_KEPT);
-        for (key, _) in kept.into_iter().take(surplus) {
-            self.rows.delete(Table::Publications, key);
-        }
-        self.in_force.take_rules(rules, at_ms);
         Ok(())
     }
 

@@ -167,7 +167,8 @@ impl App {
         let (now, store) = (self.member_now(id)?, self.directory()?);
         let online = self.hub().is_connected();
         let customer = now.customer();
-        let occasion = customer.occasion(basket, &store, online);
+        let mut occasion = customer.occasion(basket, &store, online);
+        occasion.left_out = self.in_force().blocks().left_out();
         Ok(customer.price(id, basket, &occasion)?)
     }
 

@@ -109,7 +109,11 @@ impl App {
                 tracing::warn!(%refusal, "the hub refused to reserve");
                 return Ok(HubAnswer::Unreachable);
             }
-            Reply::Enrolled(_) | Reply::Found(_) | Reply::Page(_) => {
+            Reply::Enrolled(_)
+            | Reply::Found(_)
+            | Reply::Page(_)
+            | Reply::Publication(_)
+            | Reply::Rules(_) => {
                 tracing::warn!("the hub's answer to a reservation makes no sense");
                 return Ok(HubAnswer::Unreachable);
             }

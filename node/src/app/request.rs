@@ -9,11 +9,12 @@ use kopilka_crdt::log::Tip;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Channel, ProfileField, ReceiptKey, ReturnedLine, Tender};
 use kopilka_protocol::message::{FeedBatch, MemberState, Renewal, VerdictNote};
-use kopilka_protocol::signed::{SignedBlockOrder, SignedPublication};
+use kopilka_protocol::signed::SignedBlockOrder;
 use kopilka_rules::pricing::{ReceiptLine, Wish};
 use kopilka_rules::redemption::HubAnswer;
 
 use super::gift_card::PaymentId;
+use super::publication::Checked;
 use super::records::PurchaseId;
 
 /// Longest idempotency key, in bytes.
@@ -28,8 +29,10 @@ pub const TENDERS_MAX: usize = 16;
 pub enum Request {
     /// A till writes.
     Till(Call, Box<Action>),
-    /// The hub has news.
+    /// The hub has news other than rules.
     Hub(Box<News>),
+    /// The hub has a new version of the rules.
+    Rules(Box<Checked>),
     /// Time has passed: voids what was held too long, forgets what was kept long enough.
     Tick,
 }
@@ -234,8 +237,6 @@ pub enum News {
     Member(MemberState),
     /// Block orders.
     Blocks(Vec<SignedBlockOrder>),
-    /// A version of the rules.
-    Publication(SignedPublication),
     /// The store's directory.
     Directory(StoreDirectory),
     /// The own log is durable at the hub up to here.

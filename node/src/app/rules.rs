@@ -1,6 +1,7 @@
 //! The rules, directory and block orders in force, shared between the writer and whoever reads.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
@@ -8,10 +9,11 @@ use jiff::tz::TimeZone;
 use kopilka_crdt::clock::Day;
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::identifier::{CardTag, IdentifierHash};
-use kopilka_crdt::ids::{CashierId, TillId};
+use kopilka_crdt::ids::{CashierId, PromotionId, TillId};
 use kopilka_crdt::rulebook::Publication;
-use kopilka_protocol::signed::BlockOrder;
+use kopilka_protocol::signed::{BlockOrder, Subject};
 use kopilka_rules::programme::CompileError;
+use kopilka_rules::promotion::Why;
 use kopilka_rules::{Moment, Programme, placement};
 
 const DAY_MS: u64 = 86_400_000;
@@ -108,37 +110,59 @@ impl Directory {
     }
 }
 
-/// The last block order about each card.
+/// The last block order about each card and each promotion.
 #[derive(Debug, Default)]
-pub struct Blocks(BTreeMap<IdentifierHash, BlockOrder>);
+pub struct Blocks {
+    cards: BTreeMap<IdentifierHash, BlockOrder>,
+    promotions: BTreeMap<PromotionId, BlockOrder>,
+}
 
 impl Blocks {
-    /// Takes an order; of two about a card the larger number decides. Whether it changed anything.
+    /// Takes an order; of two about the same thing the larger number decides. Whether it changed anything.
     pub(super) fn take(&mut self, order: BlockOrder) -> bool {
-        let newer = self
-            .0
-            .get(&order.card)
-            .is_none_or(|known| known.number < order.number);
-        if newer {
-            self.0.insert(order.card, order);
+        match order.subject {
+            Subject::Card(card) => newer(self.cards.entry(card), order),
+            Subject::Promotion(promotion) => newer(self.promotions.entry(promotion), order),
         }
-        newer
+    }
+
+    /// The promotions that head office has stopped, as a price leaves them out.
+    pub fn left_out(&self) -> BTreeMap<PromotionId, Why> {
+        let stopped = self.promotions.iter().filter(|(_, order)| order.blocked);
+        stopped
+            .map(|(promotion, _)| (*promotion, Why::Stopped))
+            .collect()
     }
 
     /// The order that blocks a card known by its hash.
     pub fn against(&self, card: IdentifierHash) -> Option<&BlockOrder> {
-        self.0.get(&card).filter(|order| order.blocked)
+        self.cards.get(&card).filter(|order| order.blocked)
     }
 
     /// The order that blocks a card known by its tag.
     pub fn against_tag(&self, tag: CardTag) -> Option<&BlockOrder> {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&tag.0.to_be_bytes());
-        self.0
+        self.cards
             .range(IdentifierHash(bytes)..)
             .take_while(|(hash, _)| hash.tag() == tag)
             .map(|(_, order)| order)
             .find(|order| order.blocked)
+    }
+}
+
+/// Puts an order in the place of an older one.
+fn newer<K: Ord>(place: Entry<'_, K, BlockOrder>, order: BlockOrder) -> bool {
+    match place {
+        Entry::Vacant(place) => {
+            place.insert(order);
+            true
+        }
+        Entry::Occupied(mut known) if known.get().number < order.number => {
+            known.insert(order);
+            true
+        }
+        Entry::Occupied(_) => false,
     }
 }
 

@@ -121,7 +121,8 @@ impl Core {
             moment: rules.moment(at_ms),
         };
         let store = self.directory()?;
-        let occasion = customer.occasion(&sale.basket, &store, sale.online);
+        let mut occasion = customer.occasion(&sale.basket, &store, sale.online);
+        occasion.left_out = self.in_force.blocks().left_out();
         let quote = customer.price(sale.member, &sale.basket, &occasion)?;
         let granted = if quote.redeemed > Minor::ZERO {
             let account = rules.programme.rules().redemption.account;

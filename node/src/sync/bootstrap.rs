@@ -117,7 +117,9 @@ async fn gather(
             | Reply::Enrolled(_)
             | Reply::Reserved(_)
             | Reply::Short { .. }
-            | Reply::Found(_) => {
+            | Reply::Found(_)
+            | Reply::Publication(_)
+            | Reply::Rules(_) => {
                 return Err(SessionError::Closed);
             }
         };

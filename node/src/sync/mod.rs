@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod link;
+mod publication;
 mod pushes;
 mod session;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use kopilka_protocol::codec::CodecError;
 use kopilka_protocol::message::Refusal;
+use kopilka_protocol::publication::TransferError;
 use kopilka_protocol::session::Backoff;
 use kopilka_protocol::snapshot::PageError;
 use kopilka_shell::clock::random_bytes;
@@ -47,6 +49,8 @@ enum SessionError {
     Codec(#[from] CodecError),
     #[error("a snapshot page was not believed: {0}")]
     Page(#[from] PageError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     #[error(transparent)]
     App(#[from] AppError),
     #[error("a task ended early: {0}")]

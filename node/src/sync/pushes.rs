@@ -14,8 +14,8 @@ use quinn::{Connection, RecvStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::SessionError;
-use crate::app::{App, News};
+use super::{SessionError, publication};
+use crate::app::{App, AppError, News};
 
 /// Accepts the hub's streams until the connection ends or one of them breaks. `stored` is told of each change on disk.
 pub(super) async fn run(
@@ -27,14 +27,24 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             stream = connection.accept_uni() => {
-                readers.spawn(read(app.clone(), stream?, Arc::clone(&stored)));
+                readers.spawn(read(
+                    app.clone(),
+                    connection.clone(),
+                    stream?,
+                    Arc::clone(&stored),
+                ));
             }
             Some(ended) = readers.join_next() => ended.map_err(|_| SessionError::Closed)??,
         }
     }
 }
 
-async fn read(app: App, stream: RecvStream, stored: Arc<Notify>) -> Result<(), SessionError> {
+async fn read(
+    app: App,
+    connection: Connection,
+    stream: RecvStream,
+    stored: Arc<Notify>,
+) -> Result<(), SessionError> {
     let mut frames = FrameReader::new(stream, FRAME_BYTES_MAX);
     let Some(first) = frames.next().await? else {
         return Err(SessionError::Closed);
@@ -46,14 +56,18 @@ async fn read(app: App, stream: RecvStream, stored: Arc<Notify>) -> Result<(), S
                 let BlockBatch { orders } = decode(&frame)?;
                 app.hear(News::Blocks(orders)).await?;
             }
-            Channel::Feed => feed(&app, decode(&frame)?).await?,
+            Channel::Feed => feed(&app, &connection, decode(&frame)?).await?,
         }
         stored.notify_one();
     }
     Err(SessionError::Closed)
 }
 
-async fn feed(app: &App, message: FeedMessage) -> Result<(), SessionError> {
+async fn feed(
+    app: &App,
+    connection: &Connection,
+    message: FeedMessage,
+) -> Result<(), SessionError> {
     match message {
         FeedMessage::Members(batch) => {
             let recalled = recalled(app, &batch);
@@ -62,7 +76,20 @@ async fn feed(app: &App, message: FeedMessage) -> Result<(), SessionError> {
                 app.hear(News::Recall { member, allowances }).await?;
             }
         }
-        FeedMessage::Publication(signed) => app.hear(News::Publication(signed)).await?,
+        FeedMessage::Publication(signed) => app.take_publication(signed).await?,
+        FeedMessage::PublicationDelta(delta) => {
+            let number = delta.head.number;
+            match app.take_delta(delta).await {
+                Err(AppError::Transfer(error)) => {
+                    tracing::warn!(%error, number, "a delta of the rules does not fit: fetching all of them");
+                    publication::fetch(app, connection, number).await?;
+                }
+                result => result?,
+            }
+        }
+        FeedMessage::PublicationNumber(number) => {
+            publication::fetch(app, connection, number).await?;
+        }
         FeedMessage::Directory(directory) => app.hear(News::Directory(directory)).await?,
     }
     Ok(())

@@ -114,7 +114,7 @@ async fn patient_node() -> Node {
     let node = Node::start_on(Arc::new(FaultyEngine::new()), || NOW_MS).await;
     let mut rules = rule_book();
     rules.offline.hub_deadline_ms = 5_000;
-    node.hear(News::Publication(publication(2, &rules))).await;
+    node.publish(publication(2, &rules)).await;
     fed(&node, 0, 1, 50_000).await;
     node
 }

@@ -27,7 +27,7 @@ use kopilka_protocol::key::PublicKey;
 use kopilka_protocol::message::{
     AppliedLog, FeedBatch, FeedMember, MemberState, Reply, ReserveRequest, Scope,
 };
-use kopilka_protocol::signed::{BlockOrder, SignedBlockOrder, SignedPublication};
+use kopilka_protocol::signed::{BlockOrder, SignedBlockOrder, SignedPublication, Subject};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -113,8 +113,7 @@ impl Node {
         };
         identity.write(engine.as_ref(), "127.0.0.1:1").unwrap();
         let node = Self::open(engine, clock);
-        node.hear(News::Publication(publication(1, &rule_book())))
-            .await;
+        node.publish(publication(1, &rule_book())).await;
         node.hear(News::Directory(directory())).await;
         node.hear(News::SnapshotBegins { positions: vec![0] }).await;
         let batch = batch(0, 0, 0, true, Vec::new());
@@ -159,6 +158,11 @@ impl Node {
             folder,
             ..Self::open(engine, clock)
         }
+    }
+
+    /// Takes in a version of the rules.
+    pub async fn publish(&self, signed: SignedPublication) {
+        self.app.take_publication(signed).await.unwrap();
     }
 
     pub async fn hear(&self, news: News) {
@@ -286,10 +290,14 @@ pub fn hash(kind: IdentifierKind, value: &str) -> IdentifierHash {
 }
 
 pub fn order(number: u64, card: &str, blocked: bool) -> SignedBlockOrder {
+    order_about(number, Subject::Card(card_hash(card)), blocked)
+}
+
+pub fn order_about(number: u64, subject: Subject, blocked: bool) -> SignedBlockOrder {
     let order = BlockOrder {
         programme: ProgrammeId(1),
         number,
-        card: card_hash(card),
+        subject,
         blocked,
         at_ms: NOW_MS,
         reason: "lost".to_owned(),

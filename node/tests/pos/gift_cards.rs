@@ -91,7 +91,7 @@ fn listed(record: &Member) -> FeedMember {
 
 async fn node_with(record: Option<&Member>) -> Node {
     let node = Node::start().await;
-    node.hear(News::Publication(publication(2, &rules()))).await;
+    node.publish(publication(2, &rules())).await;
     let members = record.map(listed).into_iter().collect();
     node.hear(News::Feed(batch(0, 1, 0, true, members))).await;
     node

@@ -16,3 +16,4 @@ mod renewals;
 mod replica;
 mod sales;
 mod sessions;
+mod updates;

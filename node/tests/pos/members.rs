@@ -159,7 +159,7 @@ async fn who_brings_a_friend_gets_points_and_so_does_the_friend() {
         referrer_minor: Minor(20_000),
         friend_minor: Minor(15_000),
     });
-    node.hear(News::Publication(publication(2, &rules))).await;
+    node.publish(publication(2, &rules)).await;
     let referrer = node.enrol(CARD).await;
     let join = async |key: &str, more: Value| {
         let body = crate::common::with(json!({ "cashier": "c7" }), more);

@@ -4,8 +4,9 @@ use kopilka_crdt::ids::PromotionId;
 use kopilka_crdt::rulebook::model::Promotion;
 use serde_json::{Value, json};
 
-use crate::common::{Node, publication, rule_book, sale, with};
+use crate::common::{Node, order_about, publication, rule_book, sale, with};
 use kopilka_node::app::News;
+use kopilka_protocol::signed::Subject;
 
 const CARD: &str = "79927398713";
 
@@ -15,7 +16,7 @@ async fn node_with(promotions: Value) -> Node {
     let promotions: Vec<Promotion> = serde_json::from_value(promotions).unwrap();
     let mut rules = rule_book();
     rules.promotions = (1..).map(PromotionId).zip(promotions).collect();
-    node.hear(News::Publication(publication(2, &rules))).await;
+    node.publish(publication(2, &rules)).await;
     node
 }
 
@@ -102,6 +103,62 @@ async fn what_needs_the_hub_waits_for_it() {
     node.set_hub(Vec::new());
     let (_, quote) = node.call("POST", "/v1/quotes", "-", body).await;
     assert_eq!(quote["total"], 10_000, "{quote}");
+}
+
+#[tokio::test]
+async fn a_stopped_promotion_gives_nothing_until_it_is_released() {
+    let half =
+        json!({ "effects": [{ "kind": "discount", "off": { "by": "percent", "permille": 500 } }] });
+    let promotions = json!([
+        promotion("Half", "receipt", half.clone()),
+        promotion("Half of a mug", "lines", half)
+    ]);
+    let node = node_with(promotions).await;
+    let member = node.enrol(CARD).await;
+    let basket = sale(&member, 1, 20_000);
+    let (_, held) = node
+        .call(
+            "POST",
+            "/v1/purchases",
+            "held",
+            with(basket, json!({ "confirm": false })),
+        )
+        .await;
+    assert_eq!(held["total"], 5_000, "{held}");
+
+    let stop = |number, stopped| order_about(number, Subject::Promotion(PromotionId(1)), stopped);
+    node.hear(News::Blocks(vec![stop(7, true)])).await;
+    node.hear(News::Blocks(vec![stop(6, false)])).await;
+    let node = node.restart();
+    let body = json!({ "member_id": member, "lines": sale(&member, 2, 20_000)["lines"] });
+    let (_, quote) = node.call("POST", "/v1/quotes", "-", body.clone()).await;
+    assert_eq!(quote["total"], 10_000, "{quote}");
+    assert_eq!(reason(&quote, "x1")["code"], "stopped");
+    assert_eq!(reason(&quote, "x1")["text"]["en"], "stopped by head office");
+    let (_, sold) = node
+        .call("POST", "/v1/purchases", "sold", sale(&member, 2, 20_000))
+        .await;
+    assert_eq!(
+        (&sold["total"], &sold["promotions"]),
+        (&json!(10_000), &json!(["x2"]))
+    );
+    // What was authorised before stands.
+    let path = format!(
+        "/v1/purchases/{}/confirm",
+        held["purchase_id"].as_str().unwrap()
+    );
+    let (status, confirmed) = node
+        .call("POST", &path, "confirm", json!({ "cashier": "c7" }))
+        .await;
+    assert_eq!(
+        (status, &confirmed["total"]),
+        (200, &json!(5_000)),
+        "{confirmed}"
+    );
+
+    node.hear(News::Blocks(vec![stop(8, false)])).await;
+    let (_, quote) = node.call("POST", "/v1/quotes", "-", body).await;
+    assert_eq!(quote["total"], 5_000, "{quote}");
 }
 
 #[tokio::test]

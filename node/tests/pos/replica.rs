@@ -168,22 +168,16 @@ async fn keys_of_new_members_travel_beside_the_log() {
 #[tokio::test]
 async fn only_newer_rules_of_the_hub_are_taken() {
     let node = Node::start().await;
-    node.hear(News::Publication(publication(3, &rule_book())))
-        .await;
-    let older = node
-        .app
-        .hear(News::Publication(publication(2, &rule_book())));
+    node.publish(publication(3, &rule_book())).await;
+    let older = node.app.take_publication(publication(2, &rule_book()));
     assert_eq!(older.await, Err(AppError::OutOfOrder));
     let mut forged = publication(4, &rule_book());
     forged.publication.valid_from_ms = 1;
-    let forged = node.app.hear(News::Publication(forged)).await;
+    let forged = node.app.take_publication(forged).await;
     assert!(matches!(forged, Err(AppError::Signature(_))));
     let mut broken = rule_book();
     broken.tiers.clear();
-    let broken = node
-        .app
-        .hear(News::Publication(publication(5, &broken)))
-        .await;
+    let broken = node.app.take_publication(publication(5, &broken)).await;
     assert!(matches!(broken, Err(AppError::Publication(_))));
     let node = node.restart();
     assert_eq!(node.app.seen().unwrap().publication, 3, "the last good one");
@@ -195,7 +189,7 @@ async fn rules_wait_for_their_time() {
     let node = Node::start_with_clock(|| CLOCK.load(Ordering::Relaxed)).await;
     let later = Publication::new(ProgrammeId(1), 2, NOW_MS + 5_000, &rule_book());
     let later = SignedPublication::sign(&hub_key(), later);
-    node.hear(News::Publication(later)).await;
+    node.publish(later).await;
     let node = node.restart();
     let in_force = |node: &Node| node.app.rules().unwrap().programme.number();
     assert_eq!(

@@ -20,8 +20,9 @@ use crate::common::{NOW_MS, Node, hub_key};
 /// A choice that fell on the reason by chance would have to do so each time.
 const ROUNDS: usize = 8;
 
-struct Session {
-    connection: Connection,
+/// A session as a hub made by hand keeps it.
+pub struct Session {
+    pub connection: Connection,
     send: SendStream,
     /// Kept, since a dropped one would stop what the node sends.
     _frames: FrameReader<RecvStream>,
@@ -29,7 +30,7 @@ struct Session {
 
 impl Session {
     /// Takes a node's session up and lets it go on from wherever it says that it stands.
-    async fn accept(hub: &Endpoint) -> Self {
+    pub async fn accept(hub: &Endpoint) -> Self {
         let connection = hub.accept().await.unwrap().await.unwrap();
         let (send, receive) = connection.accept_bi().await.unwrap();
         let mut frames = FrameReader::new(receive, FRAME_BYTES_MAX);

@@ -133,7 +133,7 @@ impl Listener {
         };
         let partitions = u16::try_from(snapshot_at.len()).unwrap_or(u16::MAX);
         listener.send(&HubMessage::Welcome(Welcome {
-            protocol: PROTOCOL_VERSION,
+            protocol: hello.protocol.min(PROTOCOL_VERSION),
             hub_ms,
             partitions,
             standing,

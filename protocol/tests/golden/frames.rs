@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use kopilka_crdt::ids::{AccountId, Incarnation, MemberId, ProgrammeId, StoreId};
+use kopilka_crdt::ids::{AccountId, Incarnation, MemberId, ProgrammeId, PromotionId, StoreId};
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::Verdict;
@@ -16,8 +16,9 @@ use kopilka_protocol::message::{
     HubMessage, MemberState, NodeMessage, Opening, Refusal, Renewal, Reply, ReserveRequest, Scope,
     SnapshotRequest, Standing, VerdictNote, Welcome,
 };
+use kopilka_protocol::publication::PublicationDelta;
 use kopilka_protocol::segment::ForkProof;
-use kopilka_protocol::signed::{BlockOrder, SignedBlockOrder, SignedPublication};
+use kopilka_protocol::signed::{BlockOrder, SignedBlockOrder, SignedPublication, Subject};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -90,7 +91,8 @@ fn openings() -> Vec<Sample> {
             | Opening::Enrol(_)
             | Opening::Reserve(_)
             | Opening::Find(_)
-            | Opening::Snapshot(_) => 5,
+            | Opening::Snapshot(_)
+            | Opening::Publication(_) => 6,
         };
         sample(name, variants, value)
     };
@@ -131,6 +133,7 @@ fn openings() -> Vec<Sample> {
             "opening.snapshot_rest",
             Opening::Snapshot(snapshot(Some(MemberId(77)))),
         ),
+        opening("opening.publication", Opening::Publication(17)),
     ]
 }
 
@@ -229,6 +232,16 @@ fn hub_messages() -> Vec<Sample> {
     ]
 }
 
+fn publication(number: u32, rules: &str) -> SignedPublication {
+    let publication = Publication {
+        programme: ProgrammeId(1),
+        number,
+        valid_from_ms: NOW_MS,
+        rules: rules.to_owned(),
+    };
+    SignedPublication::sign(&hub_key(), publication)
+}
+
 /// Pages are kept apart: their packed bytes may change.
 fn replies() -> Vec<Sample> {
     let reply = |name, value: Reply| {
@@ -238,7 +251,9 @@ fn replies() -> Vec<Sample> {
             | Reply::Short { .. }
             | Reply::Found(_)
             | Reply::Page(_)
-            | Reply::Refused(_) => 0,
+            | Reply::Refused(_)
+            | Reply::Publication(_)
+            | Reply::Rules(_) => 0,
         };
         sample(name, without_pages, value)
     };
@@ -257,6 +272,9 @@ fn replies() -> Vec<Sample> {
         store: StoreId(31),
         hub: PublicKey::of(&hub_key()),
     };
+    let whole = publication(17, "{\"schema\":1}");
+    let (start, mut pieces) = whole.pieces().expect("a small publication");
+    let piece = pieces.next().expect("a piece").to_vec();
     vec![
         reply("reply.enrolled", Reply::Enrolled(enrolled)),
         reply("reply.reserved", Reply::Reserved(state())),
@@ -270,13 +288,19 @@ fn replies() -> Vec<Sample> {
         reply("reply.found", Reply::Found(Some(state()))),
         reply("reply.not_found", Reply::Found(None)),
         reply("reply.refused", Reply::Refused(Refusal::Code)),
+        reply("reply.publication", Reply::Publication(start)),
+        reply("reply.rules", Reply::Rules(piece)),
     ]
 }
 
 fn feed() -> Vec<Sample> {
     let message = |name, value: FeedMessage| {
         let variants = match value {
-            FeedMessage::Members(_) | FeedMessage::Publication(_) | FeedMessage::Directory(_) => 3,
+            FeedMessage::Members(_)
+            | FeedMessage::Publication(_)
+            | FeedMessage::Directory(_)
+            | FeedMessage::PublicationDelta(_)
+            | FeedMessage::PublicationNumber(_) => 5,
         };
         sample(name, variants, value)
     };
@@ -286,23 +310,22 @@ fn feed() -> Vec<Sample> {
         };
         sample(name, variants, value)
     };
-    let order = |number, blocked| {
+    let order = |number, subject, blocked| {
         let order = BlockOrder {
             programme: ProgrammeId(1),
             number,
-            card: hash(3),
+            subject,
             blocked,
             at_ms: NOW_MS,
             reason: "утеряна".to_owned(),
         };
         SignedBlockOrder::sign(&hub_key(), order)
     };
-    let publication = Publication {
-        programme: ProgrammeId(1),
-        number: 17,
-        valid_from_ms: NOW_MS,
-        rules: "{\"schema\":1}".to_owned(),
-    };
+    let card = Subject::Card(hash(3));
+    let promotion = Subject::Promotion(PromotionId(12));
+    let base = publication(17, "{\"schema\":1}");
+    let next = publication(18, "{\"schema\":2}");
+    let delta = PublicationDelta::between(&base.publication, &next).expect("a small delta");
     vec![
         channel("channel.blocks", Channel::Blocks),
         channel("channel.feed", Channel::Feed),
@@ -310,15 +333,27 @@ fn feed() -> Vec<Sample> {
             "blocks",
             0,
             BlockBatch {
-                orders: vec![order(12, true), order(13, false)],
+                orders: vec![order(12, card, true), order(13, card, false)],
+            },
+        ),
+        sample(
+            "stops",
+            0,
+            BlockBatch {
+                orders: vec![order(14, promotion, true), order(15, promotion, false)],
             },
         ),
         message("feed.members", FeedMessage::Members(feed_batch())),
-        message(
-            "feed.publication",
-            FeedMessage::Publication(SignedPublication::sign(&hub_key(), publication)),
-        ),
+        message("feed.publication", FeedMessage::Publication(base)),
         message("feed.directory", FeedMessage::Directory(directory())),
+        message(
+            "feed.publication_delta",
+            FeedMessage::PublicationDelta(delta),
+        ),
+        message(
+            "feed.publication_number",
+            FeedMessage::PublicationNumber(18),
+        ),
     ]
 }
 

@@ -67,16 +67,25 @@ fn stored_signatures_still_verify() {
     assert_eq!(segment.verify(&node).unwrap().operations.len(), 2);
     let proof: ForkProof = codec::decode(&frame("fork_proof")).unwrap();
     assert!(proof.holds(&node));
-    let batch: BlockBatch = codec::decode(&frame("blocks")).unwrap();
-    assert_eq!(batch.orders.len(), 2);
-    for order in batch.orders {
-        assert_eq!(order.verify(&hub), Ok(()));
+    for name in ["blocks", "stops"] {
+        let batch: BlockBatch = codec::decode(&frame(name)).unwrap();
+        assert_eq!(batch.orders.len(), 2);
+        for order in batch.orders {
+            assert_eq!(order.verify(&hub), Ok(()));
+        }
     }
     let FeedMessage::Publication(publication) = codec::decode(&frame("feed.publication")).unwrap()
     else {
         panic!("the stored frame carries a publication");
     };
     assert_eq!(publication.verify(&hub), Ok(()));
+    let FeedMessage::PublicationDelta(delta) =
+        codec::decode(&frame("feed.publication_delta")).unwrap()
+    else {
+        panic!("the stored frame carries a delta");
+    };
+    let next = delta.rebuild(&publication.publication, &hub).unwrap();
+    assert_eq!(next.publication.rules, "{\"schema\":2}");
 }
 
 /// Packed bytes may change with the packer, so only reading is held to the stored bytes.

@@ -142,8 +142,10 @@ impl Node {
         let app = App::open(shared, node_key(), || NOW_MS).expect("the node is enrolled");
         let rules = RuleBook::starter(Text::new("Копилка", "Kopilka"));
         let publication = Publication::new(ProgrammeId(1), 1, 0, &rules);
+        app.take_publication(SignedPublication::sign(&hub_key(), publication))
+            .await
+            .expect("the hub's rules can be run");
         let news = [
-            News::Publication(SignedPublication::sign(&hub_key(), publication)),
             News::Directory(directory()),
             News::SnapshotBegins { positions: vec![0] },
             News::SnapshotPages {

@@ -14,6 +14,8 @@ mod peer;
 mod privacy;
 mod processes;
 mod promotions;
+mod publications;
 mod restores;
 mod sales;
+mod stops;
 mod two_hubs;

@@ -13,7 +13,8 @@ use kopilka_protocol::codec::{decode, encode};
 use kopilka_protocol::enrolment::EnrolmentCode;
 use kopilka_protocol::limits::{FRAME_BYTES_MAX, PROTOCOL_VERSION};
 use kopilka_protocol::message::{
-    EnrolRequest, Enrolled, Hello, HubMessage, NodeMessage, Opening, Refusal, Reply, Seen, Standing,
+    Channel, EnrolRequest, Enrolled, Hello, HubMessage, NodeMessage, Opening, Refusal, Reply, Seen,
+    Standing,
 };
 use kopilka_protocol::segment::{Seal, Segment};
 use kopilka_shell::clock::now_ms;
@@ -36,8 +37,9 @@ pub struct Peer {
 pub struct Talk {
     pub send: SendStream,
     frames: FrameReader<RecvStream>,
+    connection: Connection,
     // Kept for as long as the talk lasts.
-    _connection: (ClientEndpoint, Connection),
+    _endpoint: ClientEndpoint,
 }
 
 impl Peer {
@@ -111,7 +113,8 @@ impl Peer {
         Ok(Talk {
             send,
             frames: FrameReader::new(receive, FRAME_BYTES_MAX),
-            _connection: (endpoint, connection),
+            connection,
+            _endpoint: endpoint,
         })
     }
 
@@ -139,6 +142,29 @@ impl Talk {
     /// Sends a frame.
     pub async fn frame(&mut self, frame: &[u8]) -> anyhow::Result<()> {
         Ok(write_frame(&mut self.send, frame, FRAME_BYTES_MAX).await?)
+    }
+
+    /// The stream on which the hub pushes something.
+    pub async fn pushed(&self, wanted: Channel) -> anyhow::Result<FrameReader<RecvStream>> {
+        loop {
+            let stream = tokio::time::timeout(ANSWER, self.connection.accept_uni()).await;
+            let mut frames = FrameReader::new(stream.context("the hub pushes")??, FRAME_BYTES_MAX);
+            let first = frames
+                .next()
+                .await?
+                .context("a stream says what it carries")?;
+            if decode::<Channel>(&first)? == wanted {
+                return Ok(frames);
+            }
+        }
+    }
+
+    /// Opens a stream of its own for a question; gives the stream of answers.
+    pub async fn asked(&self, opening: &Opening) -> anyhow::Result<FrameReader<RecvStream>> {
+        let (mut send, receive) = self.connection.open_bi().await?;
+        write_frame(&mut send, &encode(opening)?, FRAME_BYTES_MAX).await?;
+        send.finish()?;
+        Ok(FrameReader::new(receive, FRAME_BYTES_MAX))
     }
 
     /// Sends a run of a log.

@@ -1,6 +1,7 @@
 //! The rule book at head office: a draft that people edit, and the publications that stores run.
 
 pub mod draft;
+pub mod kill;
 pub mod publish;
 mod saves;
 pub mod versions;

@@ -52,6 +52,8 @@ pub enum Permission {
     ReadRules,
     /// Edit, publish and roll back the rule book.
     WriteRules,
+    /// Stop and release promotions in stores.
+    StopPromotion,
     /// Look up members; names and phones masked.
     ReadMembers,
     /// Open a member's questionnaire.
@@ -80,6 +82,7 @@ impl Permission {
             Self::RevokeNode => &[Owner, HeadOffice, Security],
             Self::ReadRules => &[Owner, HeadOffice, Marketer, Security, Auditor],
             Self::WriteRules => &[Owner, HeadOffice, Marketer],
+            Self::StopPromotion => &[Owner, HeadOffice, Marketer, Security],
             Self::ReadMembers => &[Owner, HeadOffice, Security, Support, Auditor],
             Self::OpenProfile => &[Owner, HeadOffice, Support],
             Self::WriteMembers => &[Owner, HeadOffice, Support],

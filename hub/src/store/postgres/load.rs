@@ -162,7 +162,7 @@ async fn latest_blocks(
     let programme = i64::from(keys.programme);
     let rows = session.query(BLOCKS, &[&programme, &cards]).await?;
     rows.iter()
-        .map(|row| block_row(row).map(|block| (block.card, block)))
+        .map(|row| block_row(row).map(|block| (block.subject, block)))
         .collect()
 }
 

@@ -241,6 +241,16 @@ impl Store for Postgres {
         read::blocks_after(&mut lent.view().await?, programme, number, limit).await
     }
 
+    async fn latest_blocks(
+        &self,
+        programme: ProgrammeId,
+        subjects: [IdentifierHash; 2],
+        limit: usize,
+    ) -> Result<Vec<BlockRow>, StoreError> {
+        let mut lent = self.pool.lend().await?;
+        read::latest_blocks(&mut lent.view().await?, programme, subjects, limit).await
+    }
+
     async fn cases(
         &self,
         programme: ProgrammeId,

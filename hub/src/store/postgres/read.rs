@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
 use kopilka_crdt::sealed::MemberKey;
 use tokio_postgres::Row;
@@ -198,6 +199,22 @@ pub(super) async fn blocks_after(
         &limit_column(limit),
     ];
     all(view, statements::BLOCKS, values, block_row).await
+}
+
+/// The latest block order about each thing in a range.
+pub(super) async fn latest_blocks(
+    view: &mut Session<'_>,
+    programme: ProgrammeId,
+    [from, through]: [IdentifierHash; 2],
+    limit: usize,
+) -> Result<Vec<BlockRow>, StoreError> {
+    let values: Values<'_> = &[
+        &i64::from(programme.0),
+        &from.0.as_slice(),
+        &through.0.as_slice(),
+        &limit_column(limit),
+    ];
+    all(view, statements::LATEST_BLOCKS, values, block_row).await
 }
 
 /// Cases, newest first.

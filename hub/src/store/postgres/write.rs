@@ -281,7 +281,7 @@ async fn insert_blocks(
     };
     let blocks: Vec<_> = changes.blocks.iter().collect();
     let numbers = try_list(&blocks, |row| column(row.number, "block order"))?;
-    let cards = list(&blocks, |row| row.card.0.as_slice());
+    let cards = list(&blocks, |row| row.subject.0.as_slice());
     let signed = list(&blocks, |row| row.signed.as_slice());
     session
         .execute(BLOCKS, &[&programme, &numbers, &cards, &signed])

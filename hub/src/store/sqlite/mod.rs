@@ -195,6 +195,17 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn latest_blocks(
+        &self,
+        programme: ProgrammeId,
+        subjects: [IdentifierHash; 2],
+        limit: usize,
+    ) -> Result<Vec<BlockRow>, StoreError> {
+        self.readers
+            .view(|view| read::latest_blocks(view, programme, subjects, limit))
+            .await
+    }
+
     async fn cases(
         &self,
         programme: ProgrammeId,

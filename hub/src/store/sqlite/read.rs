@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
 use kopilka_crdt::sealed::MemberKey;
 use rusqlite::{Connection, params};
@@ -152,6 +153,17 @@ pub(super) fn blocks_after(
 ) -> Result<Vec<BlockRow>, StoreError> {
     let place = params![programme.0, column_or_end(after), limit_column(limit)];
     all(view, statements::BLOCKS, place, |row| block_row(row))
+}
+
+/// The latest block order about each thing in a range.
+pub(super) fn latest_blocks(
+    view: &Connection,
+    programme: ProgrammeId,
+    [from, through]: [IdentifierHash; 2],
+    limit: usize,
+) -> Result<Vec<BlockRow>, StoreError> {
+    let place = params![programme.0, from.0, through.0, limit_column(limit)];
+    all(view, statements::LATEST_BLOCKS, place, |row| block_row(row))
 }
 
 /// Cases, newest first.

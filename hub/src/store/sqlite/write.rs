@@ -306,7 +306,7 @@ fn insert_block(connection: &Connection, programme: u16, row: &BlockRow) -> Resu
     const BLOCK: &str =
         "INSERT INTO block_order (programme, number, card, signed) VALUES (?, ?, ?, ?)";
     let number = column(row.number, "block order")?;
-    let params = params![programme, number, row.card.0, row.signed];
+    let params = params![programme, number, row.subject.0, row.signed];
     insert(connection, BLOCK, params, "block order")
 }
 
