@@ -9,6 +9,9 @@ use crate::money::{AmountError, Minor};
 
 /// How far back the days are kept, counted from the latest one: a tier of the year before last may be kept through last
 /// year, and for 366 days of grace after it.
+///
+/// A day takes 9 or 10 bytes of the member's row, so a weekly shopper's history is 1.5 KB and a daily one's 11 KB,
+/// beside some 20 bytes for the lot of each purchase.
 pub const HISTORY_DAYS: u32 = 3 * 366;
 /// The latest days of purchases that are kept however old they are: one purchase under a clock that runs years ahead
 /// costs no more than what lies before these.
