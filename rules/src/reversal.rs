@@ -1,14 +1,24 @@
 //! What a return or a cancel gives back: the shares stored at the sale, never a new calculation.
 //!
 //! Shares are cumulative: after the whole line came back, in however many parts, exactly its shares have been given
-//! back. Spent points go back into the lots that they came from, last taken first; earned points are withdrawn.
+//! back. Spent points go back into the lots that they came from, last taken first; earned points are withdrawn. What
+//! belongs to the receipt as a whole, such as coupons, waits for its last part.
+
+mod earned;
+mod part;
+mod spent;
+mod whole;
 
 use std::collections::BTreeMap;
 
-use kopilka_crdt::ids::{CashierId, LotId, OperationId, TillId};
-use kopilka_crdt::ledger::Take;
+use kopilka_crdt::clock::{Day, Stamp};
+use kopilka_crdt::ids::{CashierId, OperationId, TillId};
+use kopilka_crdt::member::Member;
 use kopilka_crdt::money::{AmountError, Milli, Minor};
-use kopilka_crdt::operation::{AccountTakes, Purchase, PurchaseLine, ReturnedLine, Reversal};
+use kopilka_crdt::operation::{Purchase, ReturnedLine, Reversal};
+use kopilka_crdt::rulebook::model::ReturnRules;
+
+use part::Part;
 
 /// Why goods cannot be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,74 +51,90 @@ pub struct Counter {
     pub cashier: CashierId,
 }
 
-/// Sums over lines of what was given back up to some quantities.
-#[derive(Debug, Clone, Copy, Default)]
-struct Given {
-    paid: Minor,
-    redeemed: Minor,
-    earned: Minor,
+/// A purchase as it was counted, and what has come back of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sold<'a> {
+    /// Its operation.
+    pub operation: OperationId,
+    /// The operation's stamp, by which its sums were counted on a day.
+    pub stamp: Stamp,
+    /// What was sold.
+    pub purchase: &'a Purchase,
+    /// What has come back so far, line by line; of lines beyond its end, nothing.
+    pub returned: &'a [Milli],
 }
 
-/// Takes back `wanted` (all that is left, when none) of a purchase of which `returned` has come back, line by line.
+/// What a return depends on beside the purchase.
+#[derive(Debug, Clone, Copy)]
+pub struct Present<'a> {
+    /// Who bought, as they are known here now.
+    pub member: &'a Member,
+    /// The rules in force.
+    pub rules: &'a ReturnRules,
+    /// The programme's calendar day.
+    pub today: Day,
+}
+
+/// Takes back `wanted`, or all that is left when none is named.
 pub fn reverse(
-    id: OperationId,
-    purchase: &Purchase,
-    returned: &[Milli],
+    sold: &Sold<'_>,
     wanted: Option<&[ReturnedLine]>,
     counter: Counter,
+    present: &Present<'_>,
 ) -> Result<Reversal, ReversalError> {
+    let purchase = sold.purchase;
     let before: Vec<Milli> = (0..purchase.lines.len())
-        .map(|line| returned.get(line).copied().unwrap_or_default())
+        .map(|line| sold.returned.get(line).copied().unwrap_or_default())
         .collect();
     let lines = match wanted {
         Some(lines) => merged(lines),
         None => rest(purchase, &before)?,
     };
-    if lines.is_empty() {
-        return Err(ReversalError::NothingLeft);
-    }
-    let mut after = before.clone();
-    for line in &lines {
-        let index = usize::from(line.line);
-        let sold = purchase
-            .lines
-            .get(index)
-            .ok_or(ReversalError::NoSuchLine(line.line))?
-            .quantity;
-        let left = Milli(sold.0.saturating_sub(before[index].0));
-        if line.quantity == Milli(0) || line.quantity > left {
-            return Err(ReversalError::TooMuch {
-                line: line.line,
-                left,
-            });
-        }
-        after[index] = Milli(before[index].0 + line.quantity.0);
-    }
-    let (was, is) = (given(purchase, &before)?, given(purchase, &after)?);
-    let refund = is.paid.minus(was.paid)?;
-    let whole = purchase
-        .lines
-        .iter()
-        .zip(&after)
-        .all(|(line, back)| line.quantity == *back);
+    let part = Part {
+        lines: &purchase.lines,
+        after: with(purchase, &before, &lines)?,
+        before,
+    };
+    let whole = part.is_last();
+    let paid = part.paid()?;
+    let (restored, renewed) = spent::given_back(sold, &part, present)?;
+    let mut withdrawn = earned::withdrawn(sold, &part)?;
+    let kept = earned::keep_back(&mut withdrawn, (&restored, &renewed), paid, present)?;
     Ok(Reversal {
-        purchase: id,
+        purchase: sold.operation,
         member: purchase.member,
         cashier: counter.cashier,
         till: counter.till,
         lines,
-        refund,
-        counted: refund,
-        day: purchase.receipt.day,
-        restored: restored(purchase, was.redeemed, is.redeemed),
-        renewed: Vec::new(),
-        withdrawn: withdrawn(id, purchase, was.earned, is.earned),
-        recalled: Vec::new(),
-        uncounted: Vec::new(),
-        gifts: BTreeMap::new(),
+        refund: paid.minus(kept)?,
+        counted: paid,
+        day: purchase.receipt.counted_on(sold.stamp),
+        restored,
+        renewed,
+        withdrawn,
+        recalled: if whole {
+            whole::recalled(sold, present.member)?
+        } else {
+            Vec::new()
+        },
+        uncounted: if whole {
+            whole::uncounted(purchase)
+        } else {
+            Vec::new()
+        },
+        gifts: if whole {
+            whole::gifts(purchase, present.member)
+        } else {
+            BTreeMap::new()
+        },
         partner: purchase.partner,
         whole,
     })
+}
+
+/// By how much a refund is lower than what was paid for the goods, because points that they earned are spent.
+pub fn kept_back(reversal: &Reversal) -> Result<Minor, AmountError> {
+    reversal.counted.minus(reversal.refund)
 }
 
 fn merged(lines: &[ReturnedLine]) -> Vec<ReturnedLine> {
@@ -141,83 +167,31 @@ fn rest(purchase: &Purchase, before: &[Milli]) -> Result<Vec<ReturnedLine>, Reve
     Ok(lines)
 }
 
-fn given(purchase: &Purchase, back: &[Milli]) -> Result<Given, AmountError> {
-    let mut sum = Given::default();
-    for (line, back) in purchase.lines.iter().zip(back) {
-        let part = |share: Minor| share_of(line, *back, share);
-        let redeemed = part(line.redeemed)?;
-        let paid = part(line.amount()?.minus(line.redeemed)?)?;
-        sum.paid = sum.paid.plus(paid)?;
-        sum.redeemed = sum.redeemed.plus(redeemed)?;
-        sum.earned = sum.earned.plus(part(line.earned)?)?;
+/// What has come back, line by line, once these lines have too.
+fn with(
+    purchase: &Purchase,
+    before: &[Milli],
+    lines: &[ReturnedLine],
+) -> Result<Vec<Milli>, ReversalError> {
+    if lines.is_empty() {
+        return Err(ReversalError::NothingLeft);
     }
-    Ok(sum)
-}
-
-fn share_of(line: &PurchaseLine, back: Milli, share: Minor) -> Result<Minor, AmountError> {
-    let (back, sold) = (i64::try_from(back.0), i64::try_from(line.quantity.0));
-    share.fraction(
-        back.map_err(|_| AmountError)?,
-        sold.map_err(|_| AmountError)?,
-    )
-}
-
-/// The part of a sequence of amounts that lies between two running sums.
-fn between<T: Copy>(
-    parts: impl IntoIterator<Item = (T, Minor)>,
-    from: Minor,
-    to: Minor,
-) -> Vec<(T, Minor)> {
-    let mut found = Vec::new();
-    let mut start = 0_i64;
-    for (name, amount) in parts {
-        let end = start.saturating_add(amount.0);
-        let overlap = end.min(to.0).saturating_sub(start.max(from.0));
-        if overlap > 0 {
-            found.push((name, Minor(overlap)));
+    let mut after = before.to_vec();
+    for line in lines {
+        let index = usize::from(line.line);
+        let sold = purchase
+            .lines
+            .get(index)
+            .ok_or(ReversalError::NoSuchLine(line.line))?
+            .quantity;
+        let left = Milli(sold.0.saturating_sub(before[index].0));
+        if line.quantity == Milli(0) || line.quantity > left {
+            return Err(ReversalError::TooMuch {
+                line: line.line,
+                left,
+            });
         }
-        start = end;
+        after[index] = Milli(before[index].0 + line.quantity.0);
     }
-    found
-}
-
-fn restored(purchase: &Purchase, from: Minor, to: Minor) -> Vec<AccountTakes> {
-    let Some(redeemed) = &purchase.redeemed else {
-        return Vec::new();
-    };
-    let last_first = redeemed
-        .takes
-        .iter()
-        .rev()
-        .map(|take| (take.lot, take.amount));
-    let takes: Vec<_> = between(last_first, from, to)
-        .into_iter()
-        .map(|(lot, amount)| Take { lot, amount })
-        .collect();
-    if takes.is_empty() {
-        return Vec::new();
-    }
-    vec![AccountTakes {
-        account: redeemed.account,
-        takes,
-    }]
-}
-
-fn withdrawn(id: OperationId, purchase: &Purchase, from: Minor, to: Minor) -> Vec<AccountTakes> {
-    let lots = (0_u8..)
-        .zip(&purchase.earned)
-        .map(|(index, credit)| ((index, credit.account), credit.amount));
-    let parts = between(lots, from, to).into_iter();
-    parts
-        .map(|((index, account), amount)| AccountTakes {
-            account,
-            takes: vec![Take {
-                lot: LotId {
-                    operation: id,
-                    index,
-                },
-                amount,
-            }],
-        })
-        .collect()
+    Ok(after)
 }

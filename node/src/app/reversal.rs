@@ -2,7 +2,7 @@
 
 use kopilka_crdt::ids::NodeId;
 use kopilka_crdt::operation::{Body, ReturnedLine};
-use kopilka_rules::reversal::{Counter, reverse};
+use kopilka_rules::reversal::{Counter, Present, Sold, reverse};
 
 use crate::store::Table;
 
@@ -43,7 +43,7 @@ impl Core {
     ) -> Result<Outcome, AppError> {
         let id = self.find_purchase(name)?;
         let mut record = self.purchase(id)?;
-        let SaleState::Confirmed { operation, .. } = record.state else {
+        let SaleState::Confirmed { operation, stamp } = record.state else {
             return Err(AppError::NotConfirmed);
         };
         let adoptions = self.adoptions()?.after(operation.incarnation);
@@ -53,20 +53,30 @@ impl Core {
             till: call.till,
             cashier: call.cashier,
         };
-        let operation = adoptions.rename(own, operation);
-        let reversal = reverse(operation, &sold.purchase, &record.returned, lines, counter)?;
-        let of = record.purchase.member;
+        let (rules, of) = (self.rules()?, record.purchase.member);
         let mut member = self.member(of)?;
+        let sold = Sold {
+            operation: adoptions.rename(own, operation),
+            stamp,
+            purchase: &sold.purchase,
+            returned: &record.returned,
+        };
+        let moment = rules.moment(at_ms);
+        let present = Present {
+            member: &member,
+            rules: &rules.programme.rules().returns,
+            today: moment.today(),
+        };
+        let reversal = reverse(&sold, lines, counter, &present)?;
         let (operation, _) = self.record(at_ms, of, &mut member, body(reversal.clone()))?;
         record.count_returned(&reversal)?;
         self.rows.put(Table::Purchases, keys::purchase(id), &record);
-        let rules = self.rules()?;
         let customer = Customer {
             rules: &rules,
             identity: self.identity,
             member: &member,
             bound: &Bound::read(&self.rows, of)?,
-            moment: rules.moment(at_ms),
+            moment,
         };
         Ok(Outcome::Reversed(Box::new(ReversalOutcome {
             purchase: id,
@@ -82,6 +92,10 @@ fn as_known_now(record: &PurchaseRecord, own: NodeId, adoptions: &Adoptions) -> 
     let mut sold = record.clone();
     if let Some(redeemed) = &mut sold.purchase.redeemed {
         adoptions.rename_takes(own, &mut redeemed.takes);
+    }
+    let promoted = sold.purchase.promoted.iter_mut();
+    for spending in promoted.flat_map(|promoted| &mut promoted.spent) {
+        adoptions.rename_takes(own, &mut spending.taken.takes);
     }
     sold
 }

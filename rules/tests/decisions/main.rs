@@ -6,6 +6,7 @@ mod placement;
 mod pricing;
 mod records;
 mod reversal;
+mod reversal_accounts;
 mod shopper;
 mod soundness;
 mod tiers;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use kopilka_crdt::allowance::Rung;
 use kopilka_crdt::ids::{CashierId, LotId, TillId};
 use kopilka_crdt::ledger::{Take, apply};
+use kopilka_crdt::member::Member;
 use kopilka_crdt::money::{Milli, Minor};
 use kopilka_crdt::operation::{AccountTakes, Authority, Body, Purchase, ReturnedLine, Reversal};
+use kopilka_crdt::rulebook::model::ReturnRules;
 use kopilka_rules::pricing::{ReceiptLine, Wish, quote};
 use kopilka_rules::redemption::Authorised;
-use kopilka_rules::reversal::{Counter, ReversalError, reverse};
+use kopilka_rules::reversal::{Counter, Present, ReversalError, Sold, reverse};
 use proptest::prelude::*;
 
 use crate::given::{POINTS, TODAY, hours, line, lot, member, operation, programme, sale, stamp};
@@ -61,7 +63,18 @@ fn take_back(
     returned: &[Milli],
     wanted: Option<&[ReturnedLine]>,
 ) -> Result<Reversal, ReversalError> {
-    reverse(operation(1, 1), purchase, returned, wanted, COUNTER)
+    let sold = Sold {
+        operation: operation(1, 1),
+        stamp: stamp(hours(1)),
+        purchase,
+        returned,
+    };
+    let present = Present {
+        member: &Member::default(),
+        rules: &ReturnRules::default(),
+        today: TODAY,
+    };
+    reverse(&sold, wanted, COUNTER, &present)
 }
 
 #[test]

@@ -5,12 +5,12 @@ use kopilka_crdt::clock::Day;
 use kopilka_crdt::identifier::{CardTag, IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, NodeId, TillId};
 use kopilka_crdt::member::{BlockMark, Member};
-use kopilka_crdt::money::{Milli, Minor};
+use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Binding, Body, Purchase, Verdict};
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{Wish, quote};
 use kopilka_rules::redemption::{Asking, HubAnswer, authorise};
-use kopilka_rules::reversal::{Counter, reverse};
+use kopilka_rules::reversal::{Counter, Present, Sold, reverse};
 use kopilka_rules::verdict::{Context, Judgement, Suspicion, judge};
 
 use crate::given::{
@@ -367,7 +367,18 @@ fn goods_come_back_once_and_from_a_known_sale() {
         till: TillId(1),
         cashier: CashierId(1),
     };
-    let whole = reverse(at.id, &purchase, &[Milli(0)], None, counter).unwrap();
+    let sold = Sold {
+        operation: at.id,
+        stamp: at.stamp,
+        purchase: &purchase,
+        returned: &[],
+    };
+    let present = Present {
+        member: &buyer,
+        rules: &programme.rules().returns,
+        today: TODAY,
+    };
+    let whole = reverse(&sold, None, counter, &present).unwrap();
     let later = |sequence, original_known| Context {
         id: operation(2, sequence),
         original_known,

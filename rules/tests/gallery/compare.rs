@@ -10,6 +10,7 @@ use kopilka_crdt::operation::Purchase;
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{PricingError, Quote, price};
 use kopilka_rules::promotion::{Issued, Outcome};
+use kopilka_rules::reversal::kept_back;
 
 use crate::example::{Case, Expected, Lot, Refused, Returned, Taken};
 use crate::given::{occasion, receipt, shopper, sold, taken_back, wishes};
@@ -55,7 +56,7 @@ pub fn differences(programme: &Programme, case: &Case) -> Vec<String> {
             reasons(&mut found, expected, &quote);
             if let Some(returned) = &case.returned {
                 let purchase = sold(programme, &quote, &receipt, &occasion);
-                reversal(&mut found, &purchase, returned);
+                reversal(&mut found, programme, &purchase, returned);
             }
             found.0.extend(broken(Priced {
                 programme,
@@ -217,8 +218,13 @@ fn reasons(found: &mut Differences, expected: &Expected, quote: &Quote) {
     }
 }
 
-fn reversal(found: &mut Differences, purchase: &Purchase, returned: &Returned) {
-    match taken_back(purchase, returned) {
+fn reversal(
+    found: &mut Differences,
+    programme: &Programme,
+    purchase: &Purchase,
+    returned: &Returned,
+) {
+    match taken_back(programme, purchase, returned) {
         Ok(back) => {
             found.unless_same("refund", &returned.refund, &back.refund);
             let mut withdrawn = BTreeMap::new();
@@ -231,6 +237,11 @@ fn reversal(found: &mut Differences, purchase: &Purchase, returned: &Returned) {
             let takes = back.restored.iter().flat_map(|takes| &takes.takes);
             let restored = Minor::sum(takes.map(|take| take.amount)).expect("small");
             found.unless_same("restored", &returned.restored, &restored);
+            let renewed = back.renewed.iter().map(|credit| credit.amount);
+            let renewed = Minor::sum(renewed).expect("small");
+            found.unless_same("renewed", &returned.renewed, &renewed);
+            let kept = kept_back(&back).expect("small");
+            found.unless_same("kept_back", &returned.kept_back, &kept);
         }
         Err(error) => found.0.push(error.to_string()),
     }

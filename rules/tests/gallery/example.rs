@@ -282,6 +282,18 @@ pub struct Returned {
     pub withdrawn: BTreeMap<AccountId, Minor>,
     /// Redeemed points given back.
     pub restored: Minor,
+    /// After how many days.
+    #[serde(default)]
+    pub after_days: u32,
+    /// Of the points earned on the receipt, spent elsewhere meanwhile.
+    #[serde(default)]
+    pub spent_since: Minor,
+    /// What the refund is lowered by for them.
+    #[serde(default)]
+    pub kept_back: Minor,
+    /// Redeemed points given anew, as their own had too little time left.
+    #[serde(default)]
+    pub renewed: Minor,
 }
 
 /// Part of a line that comes back.

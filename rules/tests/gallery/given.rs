@@ -6,16 +6,16 @@ use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::ids::{
     AccountId, CashierId, Incarnation, LotId, MemberId, NodeId, OperationId, PartnerId, TillId,
 };
-use kopilka_crdt::ledger::{Cause, Lot, Take};
+use kopilka_crdt::ledger::{Cause, Lot, Take, apply};
 use kopilka_crdt::member::{DaySum, Member, Register, Usage};
 use kopilka_crdt::money::{Milli, Minor};
 use kopilka_crdt::operation::{
-    AccountTakes, Authority, Purchase, Purpose, ReceiptKey, ReturnedLine, Reversal, Spending,
+    AccountTakes, Authority, Body, Purchase, Purpose, ReceiptKey, ReturnedLine, Reversal, Spending,
 };
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{Quote, ReceiptLine, Wish, Wishes};
 use kopilka_rules::promotion::{Occasion, Shopper, Why};
-use kopilka_rules::reversal::{Counter, ReversalError, reverse};
+use kopilka_rules::reversal::{Counter, Present, ReversalError, Sold, reverse};
 
 use crate::example::{Buyer, Case, Line, Returned, Setting, Wanted};
 
@@ -261,7 +261,11 @@ pub fn sold(
 }
 
 /// Takes back what was sold.
-pub fn taken_back(purchase: &Purchase, returned: &Returned) -> Result<Reversal, ReversalError> {
+pub fn taken_back(
+    programme: &Programme,
+    purchase: &Purchase,
+    returned: &Returned,
+) -> Result<Reversal, ReversalError> {
     let lines = returned.lines.as_ref().map(|lines| {
         let part = |part: &crate::example::ReturnedPart| ReturnedLine {
             line: part.line,
@@ -273,5 +277,46 @@ pub fn taken_back(purchase: &Purchase, returned: &Returned) -> Result<Reversal, 
         till: TillId(1),
         cashier: CashierId(1),
     };
-    reverse(operation(2), purchase, &[], lines.as_deref(), counter)
+    let today = purchase.receipt.day;
+    let stamp = Stamp::from_ms(u64::from(today.0) * 86_400_000);
+    let sold = Sold {
+        operation: operation(2),
+        stamp,
+        purchase,
+        returned: &[],
+    };
+    let present = Present {
+        member: &bought(programme, purchase, stamp, returned.spent_since),
+        rules: &programme.rules().returns,
+        today: today.plus(returned.after_days),
+    };
+    reverse(&sold, lines.as_deref(), counter, &present)
+}
+
+/// Who bought: with all that was taken credited on the same day, and so much of what was earned spent since.
+fn bought(programme: &Programme, purchase: &Purchase, stamp: Stamp, spent_since: Minor) -> Member {
+    let mut member = Member::default();
+    let promoted = purchase.promoted.iter();
+    let spent = promoted.flat_map(|promoted| &promoted.spent);
+    let taken = purchase.redeemed.iter();
+    for taken in taken.chain(spent.map(|spending| &spending.taken)) {
+        let amount = Minor::sum(taken.takes.iter().map(|take| take.amount)).expect("small");
+        let credit = programme.credit(taken.account, amount, purchase.receipt.day);
+        let lots = &mut member.accounts.entry(taken.account).or_default().lots;
+        let credited = lots.entry(lot(0)).or_default();
+        credited.amount = credited.amount.plus(amount).expect("small");
+        credited.active_from = credit.active_from;
+        credited.expires_on = credit.expires_on;
+    }
+    let body = Body::Purchase(purchase.clone());
+    apply(&mut member, operation(2), stamp, &body).expect("small");
+    if let Some(credit) = purchase.earned.first() {
+        let earned = LotId {
+            operation: operation(2),
+            index: 0,
+        };
+        let lots = &mut member.accounts.entry(credit.account).or_default().lots;
+        lots.entry(earned).or_default().taken = spent_since;
+    }
+    member
 }
