@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kopilka_crdt::calendar::Date;
 use kopilka_crdt::identifier::CardTag;
 use kopilka_crdt::ledger::AccountView;
 use kopilka_crdt::operation::{AccountTakes, Body, Credit, ProfileField};
@@ -33,6 +34,11 @@ pub struct MemberView {
     pub erased: bool,
     /// Code of their tier.
     pub tier: String,
+    /// Its last day if nothing more is bought; none: it stays.
+    #[schema(example = "2026-12-31")]
+    pub tier_until: Option<String>,
+    /// The tier above.
+    pub next_tier: Option<NextTierView>,
     /// Purchases that count towards tiers, minor units.
     pub counted_minor: i64,
     /// Number of purchases.
@@ -45,6 +51,16 @@ pub struct MemberView {
     pub gifts: BTreeMap<String, i32>,
     /// Consents, by channel.
     pub consents: BTreeMap<String, bool>,
+}
+
+/// The tier above a member's.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextTierView {
+    /// Its code.
+    #[schema(example = "platinum")]
+    pub code: String,
+    /// What is missing to it in the time that the rules sum over: minor units of money or points, or purchases.
+    pub missing: i64,
 }
 
 /// An account of a member today.
@@ -106,13 +122,19 @@ impl From<&Seen> for MemberView {
             blocked: member.is_blocked(*tag),
         });
         let consents = member.consents.iter();
+        let standing = seen.rules.standing(member, seen.moment.today());
         Self {
             id: seen.id.to_string(),
             enrolled_at: time(member.enrolled.ms()),
             name: member.shown.name.clone(),
             phone: member.shown.phone.clone(),
             erased: seen.row.key == KeyState::Destroyed,
-            tier: seen.rules.tier_of(member, seen.moment.today()).code.clone(),
+            tier: standing.tier.code.clone(),
+            tier_until: standing.until.map(|day| Date(day).to_string()),
+            next_tier: standing.next.map(|(tier, missing)| NextTierView {
+                code: tier.code.clone(),
+                missing: missing.0,
+            }),
             counted_minor: member.counted.0,
             purchases: member.purchases,
             accounts: balances(seen),

@@ -17,8 +17,8 @@ use crate::app::{Action, App, AppError, Identified, MemberView, NewMember, Outco
 
 use super::cards::members_kind;
 use super::json::{
-    BalanceJson, IdentifierBody, TextJson, balances, card_text, id, invalid, positive, text,
-    time_text,
+    BalanceJson, IdentifierBody, TextJson, balances, card_text, day_text, id, invalid, positive,
+    text, time_text,
 };
 use super::questionnaire::QuestionnaireBody;
 use super::till::{Till, Write, signed};
@@ -74,6 +74,23 @@ pub(super) struct TierJson {
     name: TextJson,
     /// Points earned, in thousandths of what is paid.
     earn_permille: u32,
+    /// Its last day if nothing more is bought; none: it stays.
+    #[schema(example = "2026-12-31")]
+    until: Option<String>,
+    /// The tier above.
+    next: Option<NextTierJson>,
+}
+
+/// The tier above a member's.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NextTierJson {
+    /// Its code.
+    #[schema(example = "platinum")]
+    code: String,
+    /// Its name.
+    name: TextJson,
+    /// What is missing to it in the time that the rules sum over: minor units of money or points, or purchases.
+    missing: i64,
 }
 
 /// A card.
@@ -398,6 +415,12 @@ fn member_json(app: &App, view: MemberView) -> Result<MemberJson, Problem> {
             code: view.tier.code,
             name: view.tier.name.into(),
             earn_permille: view.tier.earn_permille,
+            until: view.tier_until.map(day_text),
+            next: view.tier_next.map(|(tier, missing)| NextTierJson {
+                code: tier.code,
+                name: tier.name.into(),
+                missing: missing.0,
+            }),
         },
         counted: member.counted.0,
         purchases: member.purchases,

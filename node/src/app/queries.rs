@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::identifier::{CardTag, Identifier, IdentifierKind};
 use kopilka_crdt::ids::MemberId;
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::member::Member;
+use kopilka_crdt::money::Minor;
 use kopilka_crdt::rulebook::model::{Text, TierRules};
 use kopilka_protocol::message::{Reply, Seen, VerdictNote};
 use kopilka_rules::Moment;
@@ -44,6 +46,10 @@ pub struct MemberView {
     pub member: Member,
     /// Their tier.
     pub tier: TierRules,
+    /// Its last day if nothing more is bought; none: it stays.
+    pub tier_until: Option<Day>,
+    /// The tier above, and what is missing to it.
+    pub tier_next: Option<(TierRules, Minor)>,
     /// What they have today, waiting sales taken off.
     pub balances: Vec<Balance>,
     /// For the receipt.
@@ -204,12 +210,14 @@ impl App {
     pub fn member(&self, id: MemberId) -> Result<MemberView, AppError> {
         let now = self.member_now(id)?;
         let balances = now.customer().balances()?;
-        let tier = now.rules.programme.tier_of(&now.member, now.moment.today());
-        let tier = tier.clone();
-        let message = message::receipt(&now.rules, &now.member, &tier, None, &balances);
+        let today = now.moment.today();
+        let standing = now.rules.programme.standing(&now.member, today);
+        let message = message::receipt(&now.rules, &now.member, standing.tier, None, &balances);
         Ok(MemberView {
             id,
-            tier,
+            tier: standing.tier.clone(),
+            tier_until: standing.until,
+            tier_next: standing.next.map(|(tier, missing)| (tier.clone(), missing)),
             member: now.member,
             balances,
             message,
