@@ -129,6 +129,15 @@ fn small(text: &str) -> Result<u8, CalendarError> {
     u8::try_from(number(text, 2)?).map_err(|_| CalendarError)
 }
 
+impl MonthDay {
+    /// The day of a date of birth written `1985-03-17`, without its year.
+    pub fn of_birth_date(text: &str) -> Option<Self> {
+        let (year, of) = text.split_once('-')?;
+        number(year, 4).ok()?;
+        of.parse().ok()
+    }
+}
+
 impl FromStr for MonthDay {
     type Err = CalendarError;
 
@@ -210,6 +219,21 @@ as_text!(MonthDay, Date, TimeOfDay);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn birthdays_leave_the_year_out() {
+        let cases = [
+            ("1985-03-17", Some((3, 17))),
+            ("1904-02-29", Some((2, 29))),
+            ("1985-02-30", None),
+            ("85-03-17", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            let found = MonthDay::of_birth_date(text).map(|of| (of.month, of.day));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
     use proptest::prelude::*;
 
     #[test]

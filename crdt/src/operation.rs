@@ -313,7 +313,7 @@ pub struct Adjustment {
     pub cause: Cause,
     /// In words, for the history.
     pub reason: String,
-    /// Brought-in purchase total (imports), counted towards tiers.
+    /// Brought-in purchase total (imports), counted towards tiers. On a limit's record: by how much the limit rose.
     pub counted: Minor,
     /// The partner that owes for credits.
     pub partner: PartnerId,

@@ -3,20 +3,22 @@
 //! What may be granted until some moment is what will still be spendable then, less every open right. So lots that run
 //! out never leave two holders with rights to them.
 
+mod portion;
+
 use kopilka_crdt::allowance::{Allowance, AllowanceRef};
 use kopilka_crdt::clock::{Day, Stamp};
-use kopilka_crdt::ids::{AccountId, Incarnation, NodeId};
+use kopilka_crdt::ids::{AccountId, Incarnation, MemberId, NodeId};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::{AmountError, Minor};
 use kopilka_crdt::rulebook::model::OfflineRules;
 
 use crate::moment::Moment;
 use crate::programme::Programme;
+use portion::Standing;
+pub(crate) use portion::{Portion, Portions};
 
 /// How long a till may take to authorise under a reservation of rung 1, in milliseconds.
 const RESERVATION_EXTRA_MS: u64 = 60_000;
-/// Smallest allowance worth granting: one point.
-const GRANT_MIN: Minor = Minor(100);
 
 /// The node that is to hold a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +53,10 @@ pub fn free_share(
     moment: Moment,
 ) -> Result<Minor, AmountError> {
     let until = moment.day_at(expires_at_ms);
-    let alive = member
-        .account(account)
-        .spendable_through(moment.today(), until)?;
+    let Some(lots) = member.accounts.get(&account) else {
+        return Ok(Minor::ZERO);
+    };
+    let alive = lots.spendable_through(moment.today(), until)?;
     Ok(alive.minus(member.outstanding(account))?.max(Minor::ZERO))
 }
 
@@ -92,43 +95,102 @@ pub fn reserve(
     )))
 }
 
-/// Where members shop: after a visit, fills the store's rights up to the share that the rules allow.
+/// Where members shop, and where records are drawn on: after a visit, fills the store's rights on every account that may
+/// be spent up to the portion that the rules allow. Gives the rights granted.
 pub fn place(
+    id: MemberId,
     member: &mut Member,
     programme: &Programme,
     holder: Holder,
     moment: Moment,
+) -> Result<Vec<AllowanceRef>, AmountError> {
+    let portions = programme.portions();
+    let spent: Vec<(AccountId, Portion)> = member
+        .accounts
+        .keys()
+        .filter_map(|account| Some((*account, portions.of(id, *account)?)))
+        .collect();
+    let mut granted = Vec::new();
+    for (account, portion) in spent {
+        granted.extend(fill(member, programme, holder, account, portion, moment)?);
+    }
+    Ok(granted)
+}
+
+/// Fills a holder's rights on one account.
+fn fill(
+    member: &mut Member,
+    programme: &Programme,
+    holder: Holder,
+    account: AccountId,
+    portion: Portion,
+    moment: Moment,
 ) -> Result<Option<AllowanceRef>, AmountError> {
     let offline = &programme.rules().offline;
-    let account = programme.rules().redemption.account;
-    let expires_at_ms = ends_after(
-        holder,
-        moment,
-        u64::from(offline.allowance_hours) * 3_600_000,
-    );
-    let spendable = member.account(account).view(moment.today())?.spendable;
-    let share = spendable.fraction(i64::from(offline.allowance_share_permille), 1_000)?;
-    let target = share.min(offline.allowance_max_minor);
-    let held = held_until(
-        member,
-        holder,
-        account,
-        expires_at_ms / 2 + moment.now_ms / 2,
-    );
-    let missing = target
-        .minus(held)?
-        .min(free_share(member, account, expires_at_ms, moment)?);
-    if missing < GRANT_MIN {
+    let Some(lots) = member.accounts.get(&account) else {
+        return Ok(None);
+    };
+    let spendable = lots.view(moment.today())?.spendable;
+    if spendable == Minor::ZERO {
         return Ok(None);
     }
+    let life_ms = u64::from(offline.allowance_hours) * 3_600_000;
+    let expires_at_ms = ends_after(holder, moment, life_ms);
+    let lasting_to_ms = expires_at_ms / 2 + moment.now_ms / 2;
+    let standing = Standing {
+        spendable,
+        held: held_until(member, holder, account, lasting_to_ms),
+        free: free_share(member, account, expires_at_ms, moment)?,
+    };
+    let Some(amount) = portion.missing(offline, standing)? else {
+        return Ok(None);
+    };
     Ok(Some(grant(
         member,
         holder,
         account,
-        missing,
+        amount,
         moment.today(),
         expires_at_ms,
     )))
+}
+
+/// Before anybody drew on a promotion's budget: gives each store an equal part of what a store may hold of it.
+///
+/// Where there is less than one unit for each, nobody gets any, and stores ask when they draw.
+pub fn spread(
+    member: &mut Member,
+    programme: &Programme,
+    holders: &[Holder],
+    moment: Moment,
+) -> Result<(), AmountError> {
+    let offline = &programme.rules().offline;
+    let account = AccountId::BUDGET;
+    let life_ms = u64::from(offline.allowance_hours) * 3_600_000;
+    let lasting_to_ms = moment.now_ms.saturating_add(life_ms / 2);
+    let without: Vec<Holder> = holders
+        .iter()
+        .filter(|holder| held_until(member, **holder, account, lasting_to_ms) == Minor::ZERO)
+        .copied()
+        .collect();
+    let ends = without
+        .iter()
+        .map(|holder| ends_after(*holder, moment, life_ms));
+    let Some(last_ms) = ends.max() else {
+        return Ok(());
+    };
+    let free = free_share(member, account, last_ms, moment)?;
+    let share = free.fraction(i64::from(offline.allowance_share_permille), 1_000)?;
+    let stores = i64::try_from(holders.len()).map_err(|_| AmountError)?;
+    let each = share.fraction(1, stores)?;
+    if each == Minor::ZERO {
+        return Ok(());
+    }
+    for holder in without {
+        let expires_at_ms = ends_after(holder, moment, life_ms);
+        grant(member, holder, account, each, moment.today(), expires_at_ms);
+    }
+    Ok(())
 }
 
 /// Open rights of a holder that last at least until `ms`.
@@ -194,6 +256,20 @@ pub fn due_ms(member: &Member) -> Option<u64> {
         .values()
         .map(|allowance| allowance.expires_at_ms)
         .min()
+}
+
+/// The store where a member shopped last, as far as rights tell: that of the open right that lasts longest.
+pub fn last_visited(member: &Member) -> Option<Holder> {
+    let open = member
+        .allowances
+        .values()
+        .filter(|allowance| allowance.open() > Minor::ZERO);
+    let latest = open.max_by_key(|allowance| (allowance.expires_at_ms, allowance.node))?;
+    Some(Holder {
+        node: latest.node,
+        incarnation: latest.incarnation,
+        seen: Stamp::default(),
+    })
 }
 
 /// Asks other holders for `missing` of an account back, largest right first; only those that `reachable` admits.

@@ -7,6 +7,7 @@ use kopilka_crdt::operation::Credit;
 use kopilka_crdt::rulebook::model::{GroupRules, TierRules};
 use kopilka_crdt::rulebook::{Publication, PublicationError, RuleBook};
 
+use crate::placement::Portions;
 use crate::promotion::{LimitRecord, Promotions};
 use crate::validation::{self, Problem};
 
@@ -28,6 +29,7 @@ pub struct Programme {
     number: u32,
     rules: RuleBook,
     promotions: Promotions,
+    portions: Portions,
 }
 
 /// What groups without rules of their own may do.
@@ -50,6 +52,7 @@ impl Programme {
             id: publication.programme,
             number: publication.number,
             promotions: Promotions::new(&rules),
+            portions: Portions::new(&rules),
             rules,
         })
     }
@@ -98,6 +101,11 @@ impl Programme {
     /// The limits that a receipt in a store may use up beside those of its member, each with the record that counts it.
     pub fn limit_records(&self, store: StoreId) -> Vec<LimitRecord> {
         self.promotions.records(store).collect()
+    }
+
+    /// By which measure stores hold rights to accounts.
+    pub(crate) fn portions(&self) -> &Portions {
+        &self.portions
     }
 
     /// A credit on `today` with the account's activation and expiry.

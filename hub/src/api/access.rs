@@ -28,8 +28,8 @@ pub enum Rule {
 #[rustfmt::skip]
 const ROUTES: &[(&str, &str, Rule)] = {
     use Permission::{
-        Block, EraseProfile, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers, ReadRules, RevokeNode, Staff,
-        StopPromotion, WriteCatalogue, WriteMembers, WriteRules,
+        Block, EraseProfile, IssueCoupons, IssueGiftCards, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers,
+        ReadRules, RevokeNode, Staff, StopPromotion, WriteCatalogue, WriteMembers, WriteRules, WriteTags,
     };
     use Rule::{Needs, Open};
     &[
@@ -80,6 +80,14 @@ const ROUTES: &[(&str, &str, Rule)] = {
         ("POST", "/v1/programmes/{programme}/members/{member}/adjustments", Needs(WriteMembers)),
         ("POST", "/v1/programmes/{programme}/members/{member}/cards", Needs(WriteMembers)),
         ("POST", "/v1/programmes/{programme}/members/import", Needs(WriteMembers)),
+        ("POST", "/v1/programmes/{programme}/members/{member}/coupons", Needs(WriteMembers)),
+        ("POST", "/v1/programmes/{programme}/members/{member}/coupon-transfers", Needs(WriteMembers)),
+        ("POST", "/v1/programmes/{programme}/coupons", Needs(IssueCoupons)),
+        ("POST", "/v1/programmes/{programme}/coupons/{series}/members", Needs(IssueCoupons)),
+        ("POST", "/v1/programmes/{programme}/gift-cards", Needs(IssueGiftCards)),
+        ("GET", "/v1/programmes/{programme}/tags", Needs(ReadMembers)),
+        ("GET", "/v1/programmes/{programme}/tags/{tag}/members", Needs(ReadMembers)),
+        ("POST", "/v1/programmes/{programme}/tags/{tag}/members", Needs(WriteTags)),
         ("GET", "/v1/programmes/{programme}/blocks", Needs(ReadMembers)),
         ("POST", "/v1/programmes/{programme}/blocks", Needs(Block)),
         ("GET", "/v1/programmes/{programme}/blocks/{number}/delivery", Needs(ReadMembers)),

@@ -7,6 +7,7 @@ use kopilka_shell::problem::Problem;
 
 use crate::app::action::ActionError;
 use crate::app::import::{COLUMNS_HELP, ImportError};
+use crate::app::resources::BulkError;
 use crate::app::rulebook::RuleBookError;
 use crate::app::rulebook::draft::author_and_note;
 use crate::app::staff::session::SignInError;
@@ -97,6 +98,18 @@ impl From<ImportError> for Problem {
             }
             ImportError::Report(_) => {
                 tracing::error!(%error, "an import could not be reported");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<BulkError> for Problem {
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::Action(error) => error.into(),
+            BulkError::List(_) | BulkError::Write(_) => {
+                tracing::error!(%error, "a list could not be read or reported");
                 Self::internal()
             }
         }

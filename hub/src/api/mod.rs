@@ -3,7 +3,9 @@
 mod access;
 mod blocks;
 mod catalogue;
+mod coupons;
 mod error;
+mod gift_cards;
 mod health;
 mod import;
 mod members;
@@ -13,6 +15,7 @@ mod rules;
 mod security;
 mod sessions;
 mod staff;
+mod tags;
 mod tills;
 
 use std::fmt;
@@ -140,6 +143,13 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(members::adjust))
         .routes(routes!(members::bind))
         .routes(routes!(import::import))
+        .routes(routes!(coupons::give))
+        .routes(routes!(coupons::transfer))
+        .routes(routes!(coupons::issue))
+        .routes(routes!(coupons::give_to_many))
+        .routes(routes!(gift_cards::issue))
+        .routes(routes!(tags::list))
+        .routes(routes!(tags::members, tags::change))
         .routes(routes!(blocks::list, blocks::order))
         .routes(routes!(blocks::delivery))
         .routes(routes!(security::cases))

@@ -14,6 +14,7 @@ use kopilka_shell::telemetry::TelemetryError;
 
 use crate::app::action::ActionError;
 use crate::app::import::ImportError;
+use crate::app::resources::BulkError;
 use crate::app::rulebook::RuleBookError;
 use crate::store::StoreError;
 
@@ -42,6 +43,8 @@ pub enum Failure {
     RuleBook(#[from] RuleBookError),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(transparent)]
+    Bulk(#[from] BulkError),
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {path}")]
@@ -113,6 +116,7 @@ impl Failure {
             | Self::Action(_)
             | Self::RuleBook(_)
             | Self::Import(_)
+            | Self::Bulk(_)
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::Input(_)

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use kopilka_crdt::ids::{PartnerId, ProgrammeId};
 
 use super::Session;
 use super::failure::Failure;
+use super::progress::{Report, bar, report_path};
 use crate::app::import::{Fault, Tally, Target, Watcher, import};
 
 #[derive(Args)]
@@ -39,9 +40,7 @@ impl ImportCommand {
         };
         let file = File::open(path).map_err(unreadable)?;
         let bytes = file.metadata().map_err(unreadable)?.len();
-        let mut default_report = path.as_os_str().to_owned();
-        default_report.push(".faults.csv");
-        let report = self.report.unwrap_or_else(|| default_report.into());
+        let report = self.report.unwrap_or_else(|| report_path(path));
         let target = Target {
             programme: self.programme,
             partner: self.partner,
@@ -67,12 +66,6 @@ impl ImportCommand {
     }
 }
 
-fn bar(bytes: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {msg}  {eta} left")
-        .expect("the template is correct");
-    ProgressBar::new(bytes).with_style(style)
-}
-
 /// Shows progress on standard error and writes the report.
 struct Terminal {
     bar: ProgressBar,
@@ -94,34 +87,5 @@ impl Watcher for Terminal {
 
     fn fault(&mut self, fault: &Fault) -> io::Result<()> {
         self.report.write(fault)
-    }
-}
-
-/// The report, which is not made before there is something to report.
-struct Report {
-    path: PathBuf,
-    file: Option<csv::Writer<File>>,
-}
-
-impl Report {
-    fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            file: None,
-        }
-    }
-
-    fn write(&mut self, fault: &Fault) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self
-                .file
-                .insert(csv::Writer::from_writer(File::create(&self.path)?)),
-        };
-        file.serialize(fault).map_err(io::Error::other)
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.file.as_mut().map_or(Ok(()), csv::Writer::flush)
     }
 }

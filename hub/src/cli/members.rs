@@ -25,10 +25,10 @@ use crate::view::members::{
 pub struct Named {
     /// The programme, such as p1
     #[arg(long)]
-    programme: ProgrammeId,
+    pub programme: ProgrammeId,
     /// The member, such as m0c3k…
     #[arg(long)]
-    member: MemberId,
+    pub member: MemberId,
 }
 
 /// What a member shows.

@@ -1,16 +1,21 @@
 //! The command line: the process itself, and what staff with a shell on the hub's machine do with its store.
 
 mod catalogue;
+mod coupons;
 mod failure;
+mod gift_cards;
 mod import;
 mod members;
 mod nodes;
 mod output;
+mod print;
+mod progress;
 mod promotions;
 mod rules;
 mod run;
 mod security;
 mod staff;
+mod tags;
 
 use std::sync::Arc;
 
@@ -82,6 +87,15 @@ enum Command {
     /// Members
     #[command(subcommand)]
     Member(members::MemberCommand),
+    /// Tags and segments of members
+    #[command(subcommand)]
+    Tag(tags::TagCommand),
+    /// Coupons: for whoever holds their number, and of members
+    #[command(subcommand)]
+    Coupon(coupons::CouponCommand),
+    /// Gift cards
+    #[command(subcommand)]
+    GiftCard(gift_cards::GiftCardCommand),
     /// Block and release cards
     #[command(subcommand)]
     Card(security::CardCommand),
@@ -147,6 +161,9 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Rulebook(command) => command.execute(&session).await,
         Command::Promotion(command) => command.execute(&session).await,
         Command::Member(command) => command.execute(&session).await,
+        Command::Tag(command) => command.execute(&session).await,
+        Command::Coupon(command) => command.execute(&session).await,
+        Command::GiftCard(command) => command.execute(&session).await,
         Command::Card(command) => command.execute(&session).await,
         Command::Import(command) => command.execute(&session).await,
         Command::Audit(command) => command.audit(&session).await,

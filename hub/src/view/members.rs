@@ -1,6 +1,6 @@
 //! Members and what happened to them as they are shown. Names and phones are masked unless the questionnaire is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kopilka_crdt::calendar::Date;
 use kopilka_crdt::identifier::CardTag;
@@ -9,6 +9,7 @@ use kopilka_crdt::operation::{AccountTakes, Body, Credit, ProfileField};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::resources::{self, CouponView, GiftCardView};
 use super::{PageView, time, word};
 use crate::app::action::ActionError;
 use crate::app::import::{Fault, Tally};
@@ -24,6 +25,8 @@ pub struct MemberView {
     /// Their identifier.
     #[schema(example = "m0000000000000")]
     pub id: String,
+    /// `member`; `gift_card` or `coupon` for a card that is its bearer's.
+    pub kind: &'static str,
     /// When they joined.
     pub enrolled_at: String,
     /// Given name and an initial.
@@ -49,6 +52,14 @@ pub struct MemberView {
     pub cards: Vec<CardView>,
     /// Gifts waiting, by code.
     pub gifts: BTreeMap<String, i32>,
+    /// Tags that are on, by code.
+    pub tags: Vec<String>,
+    /// Badges awarded, by code.
+    pub badges: BTreeSet<String>,
+    /// Unused coupons.
+    pub coupons: Vec<CouponView>,
+    /// What is on it, for a gift card.
+    pub gift_card: Option<GiftCardView>,
     /// Consents, by channel.
     pub consents: BTreeMap<String, bool>,
 }
@@ -125,6 +136,7 @@ impl From<&Seen> for MemberView {
         let standing = seen.rules.standing(member, seen.moment.today());
         Self {
             id: seen.id.to_string(),
+            kind: resources::kind(seen),
             enrolled_at: time(member.enrolled.ms()),
             name: member.shown.name.clone(),
             phone: member.shown.phone.clone(),
@@ -140,6 +152,10 @@ impl From<&Seen> for MemberView {
             accounts: balances(seen),
             cards: cards.collect(),
             gifts: member.gifts.clone(),
+            tags: member.tags_on().map(str::to_owned).collect(),
+            badges: member.badges.clone(),
+            coupons: resources::coupons(seen),
+            gift_card: resources::gift_card(seen),
             consents: consents
                 .map(|(channel, given)| (word(channel), given.value))
                 .collect(),

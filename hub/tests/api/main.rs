@@ -9,5 +9,6 @@ mod house;
 mod import;
 mod members;
 mod promotions;
+mod resources;
 mod rules;
 mod sessions;

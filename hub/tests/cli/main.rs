@@ -5,4 +5,5 @@
 mod bench;
 mod commands;
 mod drafts;
+mod resources;
 mod serving;

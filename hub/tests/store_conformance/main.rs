@@ -11,7 +11,9 @@ mod hubs;
 mod opening;
 mod races;
 mod reads;
+mod resources;
 mod sample;
+mod shop;
 mod subject;
 mod tls;
 
@@ -77,6 +79,13 @@ on_both_engines! {
     drafts::a_lost_draft_begins_anew_from_a_rule_book,
     erasure::an_erased_member_keeps_cards_and_points,
     erasure::what_a_store_wrote_before_it_knew_stays_out,
+    resources::numbers_are_told_once_and_open_their_card,
+    resources::a_coupon_used_in_two_stores_is_an_overdraft_of_the_second,
+    resources::a_gift_card_pays_and_is_paid_back,
+    resources::a_budget_follows_the_rules,
+    resources::a_limit_of_the_programme_is_never_exceeded,
+    resources::coupons_are_given_and_given_on,
+    resources::a_list_is_tagged_line_by_line,
     opening::data_outlive_the_process,
     opening::a_newer_schema_is_refused,
     opening::processes_may_start_together,

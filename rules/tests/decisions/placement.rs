@@ -2,9 +2,10 @@
 //! by as much as they like, never take an account below zero.
 
 use kopilka_crdt::clock::Stamp;
-use kopilka_crdt::ids::{Incarnation, NodeId};
+use kopilka_crdt::ids::{AccountId, Incarnation, MemberId, NodeId, PromotionId};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
+use kopilka_crdt::rulebook::model::{AccountRules, SeriesRules, Text};
 use kopilka_rules::Programme;
 use kopilka_rules::placement::{self, Holder, Reservation};
 use proptest::prelude::*;
@@ -12,6 +13,8 @@ use proptest::prelude::*;
 use crate::given::{POINTS, hours, member, programme_with};
 use crate::world::{STORES, Step, World};
 
+const ANNA: MemberId = MemberId(1);
+const COUPONS: AccountId = AccountId(2);
 /// How far a store's clock may be ahead or behind, in hours.
 const SKEW_HOURS_MAX: i64 = 300;
 
@@ -117,6 +120,7 @@ fn a_store_gets_its_share_once() {
     let open = |member: &Member| member.outstanding(POINTS).0;
     for (node, after) in [(1, 15_000), (1, 15_000), (2, 30_000), (3, 30_000)] {
         placement::place(
+            ANNA,
             &mut member,
             &programme,
             holder(node, Stamp::default()),
@@ -170,6 +174,7 @@ fn time_alone_frees_nothing() {
     let programme = programme_with(|_| ());
     let mut member = member(&[(10_000, 0, None)]);
     placement::place(
+        ANNA,
         &mut member,
         &programme,
         holder(1, Stamp::default()),
@@ -196,12 +201,13 @@ fn a_right_ends_by_its_holder_s_clock() {
     let programme = programme_with(|_| ());
     let mut member = member(&[(10_000, 0, Some(9))]);
     let ahead = Stamp::from_ms(hours(48).now_ms);
-    placement::place(&mut member, &programme, holder(1, ahead), hours(0)).unwrap();
+    placement::place(ANNA, &mut member, &programme, holder(1, ahead), hours(0)).unwrap();
     assert_eq!(placement::due_ms(&member), Some(hours(48 + 168).now_ms));
     // A day further on the points would run out before the right does.
     let further = Stamp::from_ms(hours(96).now_ms);
-    let none = placement::place(&mut member, &programme, holder(2, further), hours(0)).unwrap();
-    assert_eq!(none, None);
+    let none =
+        placement::place(ANNA, &mut member, &programme, holder(2, further), hours(0)).unwrap();
+    assert_eq!(none, []);
 }
 
 /// Two stores whose clocks are almost a week behind: the points that became active meanwhile are to go first, as the
@@ -252,4 +258,136 @@ fn a_held_sale_is_written_before_its_right_ends() {
     world.confirm(0);
     world.sync(0);
     assert_eq!(world.hub.purchases, 1);
+}
+
+/// The starter programme with a series of coupons on account 2, and two promotions with budgets: stores hold rights to
+/// that of promotion 1, and ask for that of promotion 2.
+fn with_coupons_and_budgets() -> Programme {
+    programme_with(|rules| {
+        let points = rules.accounts[&POINTS].clone();
+        let account = AccountRules {
+            code: "coupons".to_owned(),
+            ..points
+        };
+        rules.accounts.insert(COUPONS, account);
+        let series = SeriesRules {
+            name: Text::new("Купон", "Coupon"),
+            account: COUPONS,
+            per_member_max: None,
+            transferable: false,
+            comes_back: true,
+        };
+        rules.coupons.insert("next".to_owned(), series);
+        for (number, policy) in [(1, "allowance"), (2, "online")] {
+            let promotion = serde_json::json!({
+                "name": { "ru": "Первым", "en": "First come" }, "stage": "receipt", "offline": policy,
+                "effects": [{ "kind": "discount", "off": { "by": "percent", "permille": 100 } }],
+                "limits": [{ "scope": "programme", "most": 1_000 }],
+            });
+            let promotion = serde_json::from_value(promotion).expect("a promotion");
+            rules.promotions.insert(PromotionId(number), promotion);
+        }
+    })
+}
+
+/// A member or record with so much on one account.
+fn with(account: AccountId, amount: i64) -> Member {
+    let mut member = member(&[(amount, 0, None)]);
+    let lots = member.accounts.remove(&POINTS).expect("points");
+    member.accounts.insert(account, lots);
+    member
+}
+
+/// What rights are open after each of these stores was visited in turn.
+fn placed(id: MemberId, mut member: Member, account: AccountId, nodes: &[u32]) -> Vec<i64> {
+    let programme = with_coupons_and_budgets();
+    let visit = |node: &u32| {
+        let holder = holder(*node, Stamp::default());
+        placement::place(id, &mut member, &programme, holder, hours(12)).expect("small sums");
+        member.outstanding(account).0
+    };
+    nodes.iter().map(visit).collect()
+}
+
+#[test]
+fn a_coupon_lies_with_the_store_where_its_member_shops() {
+    let visits = |coupons| placed(ANNA, with(COUPONS, coupons), COUPONS, &[1, 1, 2]);
+    assert_eq!(
+        visits(1),
+        [1, 1, 1],
+        "the only one stays at the first store"
+    );
+    assert_eq!(visits(3), [2, 2, 3], "a share, rounded up");
+    let elsewhere = AccountId(3);
+    let unknown = placed(ANNA, with(elsewhere, 900), elsewhere, &[1]);
+    assert_eq!(unknown, [0], "nothing can be spent from other accounts");
+}
+
+#[test]
+fn a_coupon_is_reserved_on_the_spot() {
+    let programme = with_coupons_and_budgets();
+    let mut member = with(COUPONS, 1);
+    let mut reserve = |node| {
+        let holder = holder(node, Stamp::default());
+        let one = Minor(1);
+        placement::reserve(&mut member, &programme, holder, COUPONS, one, hours(12)).unwrap()
+    };
+    assert!(matches!(reserve(1), Reservation::Granted(_)));
+    let elsewhere = Minor(1);
+    let expected = Reservation::Short {
+        available: Minor::ZERO,
+        elsewhere,
+    };
+    assert_eq!(reserve(2), expected);
+}
+
+#[test]
+fn a_budget_is_placed_in_small_parts_and_only_where_the_rules_let_stores_hold_it() {
+    let [shared, asked_for] =
+        [1, 2].map(|promotion| MemberId::of_limit(PromotionId(promotion), None));
+    let visits = |record| {
+        let budget = with(AccountId::BUDGET, 1_000);
+        placed(record, budget, AccountId::BUDGET, &[1, 1, 2, 3])
+    };
+    assert_eq!(visits(shared), [50, 50, 98, 144]);
+    assert_eq!(visits(asked_for), [0, 0, 0, 0]);
+}
+
+#[test]
+fn a_budget_is_filled_up_when_half_of_it_is_used() {
+    let programme = with_coupons_and_budgets();
+    let record = MemberId::of_limit(PromotionId(1), None);
+    let mut member = with(AccountId::BUDGET, 1_000);
+    let mut after_using = |used: i64| {
+        let holder = holder(1, Stamp::default());
+        for right in member.allowances.values_mut().take(1) {
+            right.used = Minor(used);
+        }
+        let granted = placement::place(record, &mut member, &programme, holder, hours(12));
+        granted.unwrap().len()
+    };
+    assert_eq!([0, 24, 26].map(&mut after_using), [1, 0, 1]);
+}
+
+#[test]
+fn a_budget_is_spread_evenly_and_once() {
+    let programme = with_coupons_and_budgets();
+    let stores = [1, 2, 3].map(|node| holder(node, Stamp::default()));
+    let mut budget = with(AccountId::BUDGET, 1_000);
+    for _ in 0..2 {
+        placement::spread(&mut budget, &programme, &stores, hours(12)).unwrap();
+        let rights: Vec<_> = budget
+            .allowances
+            .values()
+            .map(|right| right.amount.0)
+            .collect();
+        assert_eq!(rights, [166, 166, 166]);
+    }
+    let mut small = with(AccountId::BUDGET, 5);
+    placement::spread(&mut small, &programme, &stores, hours(12)).unwrap();
+    assert_eq!(
+        small.outstanding(AccountId::BUDGET),
+        Minor::ZERO,
+        "too little for all"
+    );
 }

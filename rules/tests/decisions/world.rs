@@ -198,7 +198,8 @@ impl World {
         }
         self.reclaim();
         let (holder, moment) = (self.holder(store), self.hub_moment());
-        placement::place(&mut self.hub, &self.programme, holder, moment).expect("small sums");
+        placement::place(MemberId(1), &mut self.hub, &self.programme, holder, moment)
+            .expect("small sums");
         self.refresh(store);
     }
 

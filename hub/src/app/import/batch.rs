@@ -173,6 +173,9 @@ fn admit(
     if let Some(adjustment) = &newcomer.adjustment {
         log.make(&mut member, &Body::Adjust(adjustment.clone()), changes)?;
     }
+    for tag in &newcomer.tags {
+        log.make(&mut member, &Body::Tag(tag.clone()), changes)?;
+    }
     changes.keys.push((newcomer.id, newcomer.key.clone()));
     changes
         .profiles

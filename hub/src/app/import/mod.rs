@@ -38,11 +38,12 @@ card_number or a phone:
   family_name
   phone           +79161234567 or 8 916 123-45-67
   email
-  birth_date      1985-03-17
+  birth_date      1985-03-17; tills see the day without the year
   sex             female or male
   balance         points, such as 120.50; credited as one lot
   purchase_total  money spent so far, such as 15300.00; counts towards tiers
-  consent         yes or no: to the processing of personal data";
+  consent         yes or no: to the processing of personal data
+  tags            codes from the published rule book, separated by commas";
 
 /// Why an import stops. What was taken in before stays.
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +145,7 @@ async fn take_in(
     watcher: &mut (dyn Watcher + Send),
 ) -> Result<(), ImportError> {
     let setting = setting(hub, target).await?;
+    let tags = &setting.rules.rules().tags;
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .trim(csv::Trim::All)
@@ -152,7 +154,7 @@ async fn take_in(
     let mut waiting: Vec<Applicant> = Vec::with_capacity(BATCH_ROWS);
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record)? {
-        match row::read(&columns, &record, &setting.lookup_key) {
+        match row::read(&columns, &record, &setting.lookup_key, tags) {
             Ok(applicant) => waiting.push(applicant),
             Err(fault) => report(&fault, tally, watcher)?,
         }

@@ -5,7 +5,7 @@ use kopilka_crdt::ids::MemberId;
 use kopilka_crdt::ledger::Cause;
 use kopilka_crdt::member::Shown;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{Adjustment, Enrolment};
+use kopilka_crdt::operation::{Adjustment, Enrolment, TagChange};
 use kopilka_crdt::sealed::{MemberKey, Sealed};
 use kopilka_shell::clock;
 
@@ -31,6 +31,8 @@ pub struct Newcomer {
     pub enrolment: Enrolment,
     /// What they bring.
     pub adjustment: Option<Adjustment>,
+    /// Tags that they get.
+    pub tags: Vec<TagChange>,
 }
 
 impl Newcomer {
@@ -39,6 +41,12 @@ impl Newcomer {
         let id = MemberId::from_seed(clock::random_bytes());
         let key = MemberKey(clock::random_bytes());
         let adjustment = adjustment(id, applicant.balance, applicant.counted, setting);
+        let tags = applicant.tags.into_iter().map(|tag| TagChange {
+            member: id,
+            tag,
+            on: true,
+        });
+        let tags = tags.collect();
         let sealed = applicant.questionnaire.into_iter().map(|(field, value)| {
             let sealed = Sealed::seal(&key, id, clock::random_bytes(), value.as_bytes())
                 .expect("a value that is too long was refused with its row");
@@ -68,6 +76,7 @@ impl Newcomer {
             shown: applicant.shown,
             enrolment,
             adjustment,
+            tags,
         }
     }
 

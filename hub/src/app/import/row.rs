@@ -1,6 +1,9 @@
 //! One row of an import: checked and hashed, but not sealed, so that rows of known members cost little.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use csv::StringRecord;
+use kopilka_crdt::calendar::MonthDay;
 use kopilka_crdt::card::{Card, CardKind, CardNumber, CardState};
 use kopilka_crdt::identifier::{
     Identifier, IdentifierHash, IdentifierKind, LookupKey, masked_name, masked_phone,
@@ -8,6 +11,7 @@ use kopilka_crdt::identifier::{
 use kopilka_crdt::member::Shown;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Channel, ProfileField};
+use kopilka_crdt::rulebook::model::Text;
 use kopilka_crdt::sealed::{PLAIN_BYTES_MAX, SealError};
 
 use super::{COLUMN_SHOWN_CHARACTERS_MAX, Fault, ImportError};
@@ -40,7 +44,8 @@ columns!(
     sex,
     balance,
     purchase_total,
-    consent
+    consent,
+    tags
 );
 
 impl Columns {
@@ -80,6 +85,8 @@ pub struct Applicant {
     pub questionnaire: Vec<(ProfileField, String)>,
     /// Consents that they gave.
     pub consents: Vec<Channel>,
+    /// Tags that they get, each once.
+    pub tags: BTreeSet<String>,
     /// Points that they bring.
     pub balance: Minor,
     /// Purchases that count towards tiers.
@@ -98,6 +105,7 @@ pub fn read(
     columns: &Columns,
     record: &StringRecord,
     lookup_key: &LookupKey,
+    known_tags: &BTreeMap<String, Text>,
 ) -> Result<Applicant, Fault> {
     let row = Row {
         line: record.position().map_or(0, csv::Position::line),
@@ -120,10 +128,11 @@ pub fn read(
             phone: phone
                 .map(|phone| masked_phone(phone.reveal()))
                 .unwrap_or_default(),
-            birthday: None,
+            birthday: MonthDay::of_birth_date(row.text(columns.birth_date)),
         },
         questionnaire,
         consents: row.consents()?,
+        tags: row.tags(known_tags)?,
         balance: row.amount(columns.balance, "balance")?,
         counted: row.amount(columns.purchase_total, "purchase_total")?,
     })
@@ -242,6 +251,18 @@ impl Row<'_> {
             "yes" => Ok(vec![Channel::PersonalData]),
             "" | "no" => Ok(Vec::new()),
             _ => Err(self.fault("consent", &"is yes or no")),
+        }
+    }
+
+    fn tags(&self, known: &BTreeMap<String, Text>) -> Result<BTreeSet<String>, Fault> {
+        let listed = self.text(self.columns.tags).split(',').map(str::trim);
+        let tags: BTreeSet<String> = listed
+            .filter(|tag| !tag.is_empty())
+            .map(str::to_owned)
+            .collect();
+        match tags.iter().find(|tag| !known.contains_key(*tag)) {
+            None => Ok(tags),
+            Some(_) => Err(self.fault("tags", &"has a tag that is not in the published rule book")),
         }
     }
 

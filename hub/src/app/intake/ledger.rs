@@ -7,6 +7,7 @@ use kopilka_crdt::clock::{Day, Stamp};
 use kopilka_crdt::identifier::{IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId};
 use kopilka_crdt::log::Tip;
+use kopilka_crdt::member::Member;
 use kopilka_crdt::operation::{Body, ReceiptKey, Verdict};
 use kopilka_crdt::sealed::MemberKey;
 use kopilka_protocol::message::{Refusal, Renewal, VerdictNote};
@@ -265,7 +266,7 @@ impl<'a> Ledger<'a> {
                 }
             }
             self.keep_profile(member, &mut row, operation, keys);
-            self.place_rights(node, written_under, operation, &mut row);
+            self.place_rights(node, written_under, operation, (member, &mut row.member));
         }
         self.members.insert(member, row);
         judgement
@@ -305,7 +306,7 @@ impl<'a> Ledger<'a> {
         node: &NodeEntity,
         written_under: Incarnation,
         operation: &Received,
-        row: &mut MemberRow,
+        (id, member): (MemberId, &mut Member),
     ) {
         let Some(rules) = &self.rules.current else {
             return;
@@ -320,10 +321,12 @@ impl<'a> Ledger<'a> {
                 Some(operation.stamp)
             }
         };
-        placement::reclaim(&mut row.member, seen);
-        if !matches!(operation.body, Body::Purchase(_) | Body::Enrol(_))
-            || written_under < node.incarnation
-        {
+        placement::reclaim(member, seen);
+        let visited = matches!(
+            operation.body,
+            Body::Purchase(_) | Body::Enrol(_) | Body::Charge(_) | Body::Adjust(_)
+        );
+        if !visited || written_under < node.incarnation {
             return;
         }
         let holder = Holder {
@@ -332,7 +335,7 @@ impl<'a> Ledger<'a> {
             seen: operation.stamp,
         };
         // An amount out of range was judged above; rights then stay as they are.
-        let _ = placement::place(&mut row.member, rules, holder, self.moment);
+        let _ = placement::place(id, member, rules, holder, self.moment);
     }
 }
 

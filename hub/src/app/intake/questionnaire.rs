@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kopilka_crdt::calendar::MonthDay;
 use kopilka_crdt::identifier::{masked_name, masked_phone};
 use kopilka_crdt::ids::{MemberId, ProgrammeId};
 use kopilka_crdt::member::Shown;
@@ -57,7 +58,7 @@ impl Ledger<'_> {
                 sealed,
             });
         }
-        if let Some(key) = brought {
+        if let Some(key) = brought.or(stored) {
             show(&mut row.member.shown, member, key, fields);
         }
     }
@@ -108,5 +109,8 @@ pub(crate) fn show(
     }
     if let Some(phone) = open(&ProfileField::Phone) {
         shown.phone = masked_phone(&phone);
+    }
+    if let Some(birth_date) = open(&ProfileField::BirthDate) {
+        shown.birthday = MonthDay::of_birth_date(&birth_date);
     }
 }

@@ -60,6 +60,12 @@ pub enum Permission {
     OpenProfile,
     /// Credit or write off points, bind cards, import.
     WriteMembers,
+    /// Put tags on members and take them off.
+    WriteTags,
+    /// Issue coupons to many, also to whoever holds their number.
+    IssueCoupons,
+    /// Issue gift cards.
+    IssueGiftCards,
     /// Erase a member's personal data, which nothing brings back.
     EraseProfile,
     /// Block and release cards.
@@ -86,6 +92,9 @@ impl Permission {
             Self::ReadMembers => &[Owner, HeadOffice, Security, Support, Auditor],
             Self::OpenProfile => &[Owner, HeadOffice, Support],
             Self::WriteMembers => &[Owner, HeadOffice, Support],
+            Self::WriteTags => &[Owner, HeadOffice, Marketer, Support],
+            Self::IssueCoupons => &[Owner, HeadOffice, Marketer],
+            Self::IssueGiftCards => &[Owner, HeadOffice],
             Self::EraseProfile => &[Owner, HeadOffice],
             Self::Block => &[Owner, HeadOffice, Security, Support],
             Self::ReadCases => &[Owner, HeadOffice, Security, Auditor],
