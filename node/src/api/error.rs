@@ -1,5 +1,6 @@
 //! The one place where what the app refuses becomes a problem document.
 
+mod coupon;
 mod gift_card;
 
 use axum::http::StatusCode;
@@ -191,6 +192,7 @@ fn problem(error: &AppError) -> Problem {
             }
         }),
         AppError::GiftCard(error) => gift_card::problem(error),
+        AppError::Coupon(error) => coupon::problem(error),
         AppError::UnknownReferrer => REFERRER_UNKNOWN
             .because("Пригласивший здесь неизвестен. / The friend is not known here."),
         AppError::OwnReferrer => {

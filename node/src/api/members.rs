@@ -7,7 +7,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kopilka_crdt::card::{CardKind, CardNumber, CardState};
 use kopilka_crdt::ids::MemberId;
+use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{CODE_BYTES_MAX, Channel};
+use kopilka_crdt::rulebook::model::TierRules;
 use kopilka_rules::redemption::HubAnswer;
 use kopilka_shell::problem::{ApiJson, ApiPath, Problem};
 use serde::{Deserialize, Serialize};
@@ -91,6 +93,18 @@ pub(super) struct NextTierJson {
     name: TextJson,
     /// What is missing to it in the time that the rules sum over: minor units of money or points, or purchases.
     missing: i64,
+}
+
+impl NextTierJson {
+    /// As a member's view says.
+    pub(super) fn of(next: Option<(TierRules, Minor)>) -> Option<Self> {
+        let (tier, missing) = next?;
+        Some(Self {
+            code: tier.code,
+            name: tier.name.into(),
+            missing: missing.0,
+        })
+    }
 }
 
 /// A card.
@@ -416,11 +430,7 @@ fn member_json(app: &App, view: MemberView) -> Result<MemberJson, Problem> {
             name: view.tier.name.into(),
             earn_permille: view.tier.earn_permille,
             until: view.tier_until.map(day_text),
-            next: view.tier_next.map(|(tier, missing)| NextTierJson {
-                code: tier.code,
-                name: tier.name.into(),
-                missing: missing.0,
-            }),
+            next: NextTierJson::of(view.tier_next),
         },
         counted: member.counted.0,
         purchases: member.purchases,

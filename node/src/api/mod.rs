@@ -10,7 +10,9 @@ mod members;
 mod promotions;
 mod purchases;
 mod questionnaire;
+mod receipt;
 mod returns;
+mod spending;
 mod till;
 
 use axum::Router;

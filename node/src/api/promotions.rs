@@ -1,5 +1,7 @@
 //! What became of promotions on a receipt, as tills show it.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::promotion::Audience;
 use kopilka_rules::pricing::Quote;
@@ -121,4 +123,35 @@ pub(super) fn messages(quote: &Quote) -> Vec<MessageJson> {
         | Issued::Badge { .. } => None,
     });
     messages.collect()
+}
+
+/// Gifts that are credited to the member.
+pub(super) fn gifts_credited(quote: &Quote) -> BTreeMap<String, u32> {
+    let mut gifts = BTreeMap::<String, u32>::new();
+    for (_, issued) in &quote.issued {
+        match issued {
+            Issued::Gift { code, count } => {
+                let sum = gifts.entry(code.clone()).or_default();
+                *sum = sum.saturating_add(*count);
+            }
+            Issued::Goods { .. }
+            | Issued::Coupon { .. }
+            | Issued::Message { .. }
+            | Issued::Badge { .. } => {}
+        }
+    }
+    gifts
+}
+
+/// Badges that are awarded.
+pub(super) fn badges(quote: &Quote) -> Vec<String> {
+    let issued = quote.issued.iter();
+    let badges = issued.filter_map(|(_, issued)| match issued {
+        Issued::Badge { code } => Some(code.clone()),
+        Issued::Goods { .. }
+        | Issued::Gift { .. }
+        | Issued::Coupon { .. }
+        | Issued::Message { .. } => None,
+    });
+    badges.collect()
 }

@@ -6,52 +6,27 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{
-    CODE_BYTES_MAX, PurchaseLine, RECEIPT_LINES_MAX, Tender, TenderKind,
-};
-use kopilka_rules::pricing::{ReceiptLine, Wish};
-use kopilka_rules::redemption::HubAnswer;
 use kopilka_shell::problem::{ApiJson, ApiPath, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::{
-    Action, App, AppError, Basket, Outcome, PurchaseId, PurchaseRef, Sale, SaleOutcome, SaleState,
-    TENDERS_MAX,
+    Action, App, AppError, Basket, HubAnswers, Outcome, PurchaseId, PurchaseRef, Sale, SaleOutcome,
+    SaleState,
 };
 
 use super::json::{
-    BalanceJson, ReceiptBody, ReceiptJson, TextJson, balances, card_text, id, invalid, parse_card,
-    quantity, rung_text, time_text,
+    BalanceJson, ReceiptBody, ReceiptJson, TextJson, balances, card_text, id, parse_card,
+    rung_text, time_text,
 };
+use super::members::NextTierJson;
 use super::promotions::{self, GiftGoodsJson, MessageJson, PromotionJson};
+use super::receipt::{
+    LineBody, LineJson, RewardBody, TenderBody, WishBody, line_json, promo_codes, receipt_lines,
+    rewards, shown_coupons, tenders, wishes,
+};
+use super::spending::{self, CouponUseJson, CouponsJson, PaidJson, PaymentJson, RewardJson};
 use super::till::{Till, Write, signed};
-
-/// Promo codes on one receipt.
-const PROMO_CODES_MAX: usize = 16;
-
-/// A line as rung up.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LineBody {
-    /// The article.
-    #[schema(example = "4601234567890")]
-    sku: String,
-    /// Its product group.
-    group: Option<String>,
-    /// A decimal with at most three places.
-    #[schema(example = "0.345")]
-    quantity: String,
-    /// Price of one unit, minor units.
-    unit_price: i64,
-    /// What the till took off the line, minor units.
-    discount: Option<i64>,
-    /// The price below which a unit may not be sold, minor units.
-    price_min: Option<i64>,
-    /// What else is known of the goods, such as `brand`: promotions may ask for it. At most 16.
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
 
 /// A receipt to price.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,10 +44,20 @@ pub(super) struct QuoteBody {
     /// Promo codes entered.
     #[serde(default)]
     promo_codes: Vec<String>,
+    /// Coupons shown: a series for one of the member's own, or the number on a bearer's coupon. At most 16.
+    #[serde(default)]
+    #[schema(example = json!(["coffee"]))]
+    coupons: Vec<String>,
+    /// Rewards that the member takes for points. At most 16.
+    #[serde(default)]
+    rewards: Vec<RewardBody>,
     /// Points to redeem, minor units.
     redeem: Option<i64>,
     /// Redeem as much as may be.
     redeem_most: Option<bool>,
+    /// What other accounts are to pay, by their codes: minor units, or `most`.
+    #[serde(default)]
+    redeem_from: BTreeMap<String, WishBody>,
 }
 
 /// A sale.
@@ -96,24 +81,23 @@ pub(super) struct PurchaseBody {
     /// Promo codes entered.
     #[serde(default)]
     promo_codes: Vec<String>,
+    /// Coupons shown: a series for one of the member's own, or the number on a bearer's coupon. At most 16.
+    #[serde(default)]
+    #[schema(example = json!(["coffee"]))]
+    coupons: Vec<String>,
+    /// Rewards that the member takes for points. At most 16.
+    #[serde(default)]
+    rewards: Vec<RewardBody>,
     /// Points to redeem, minor units.
     redeem: Option<i64>,
     /// Redeem as much as may be.
     redeem_most: Option<bool>,
+    /// What other accounts are to pay, by their codes: minor units, or `most`.
+    #[serde(default)]
+    redeem_from: BTreeMap<String, WishBody>,
     /// Whether to confirm at once.
     #[serde(default)]
     confirm: bool,
-}
-
-/// A means of payment.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TenderBody {
-    /// cash, bank_card, fast_payment, gift_card or other.
-    #[schema(value_type = String, example = "bank_card")]
-    kind: TenderKind,
-    /// Paid, minor units.
-    amount: i64,
 }
 
 /// A write that says no more than who asks.
@@ -126,29 +110,6 @@ pub(super) struct CashierBody {
 }
 
 signed!(PurchaseBody, CashierBody);
-
-/// A line with its shares.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LineJson {
-    /// The article.
-    sku: String,
-    /// Its product group.
-    group: String,
-    /// How much of it.
-    quantity: String,
-    /// Price of one unit.
-    unit_price: i64,
-    /// Taken off the line.
-    discount: i64,
-    /// Before points.
-    amount: i64,
-    /// Points redeemed on it.
-    redeemed: i64,
-    /// Points earned by it.
-    earned: i64,
-    /// How much of it has come back.
-    returned: String,
-}
 
 /// A priced receipt.
 #[derive(Debug, Serialize, ToSchema)]
@@ -163,8 +124,10 @@ pub(super) struct QuoteJson {
     redeemable: i64,
     /// Most that this member may redeem on it today.
     redeemable_now: i64,
-    /// Points redeemed.
+    /// Points redeemed, from all accounts.
     redeemed: i64,
+    /// What accounts pay beside the one that usually does, and may pay.
+    payments: Vec<PaymentJson>,
     /// Left to pay.
     to_pay: i64,
     /// Points earned.
@@ -175,6 +138,20 @@ pub(super) struct QuoteJson {
     gifts: Vec<GiftGoodsJson>,
     /// Texts of promotions, for the cashier or the receipt.
     messages: Vec<MessageJson>,
+    /// The coupons shown that something was given for.
+    coupons_used: Vec<CouponUseJson>,
+    /// The rewards that are given, with what they cost beside the points redeemed.
+    rewards: Vec<RewardJson>,
+    /// Gifts that are credited to the member, by code.
+    gifts_credited: BTreeMap<String, u32>,
+    /// Badges that are awarded.
+    badges: Vec<String>,
+    /// Coupons that the member gets for the receipt.
+    coupons_issued: Vec<CouponsJson>,
+    /// Coupons of the member's own that may be used today.
+    coupons_available: Vec<CouponsJson>,
+    /// The tier above the member's, before this receipt.
+    next_tier: Option<NextTierJson>,
 }
 
 /// A sale at this node.
@@ -206,8 +183,20 @@ pub(super) struct PurchaseJson {
     promotions: Vec<String>,
     /// Before points.
     total: i64,
-    /// Points redeemed.
+    /// Points redeemed, from all accounts.
     redeemed: i64,
+    /// What accounts paid beside the one that usually does.
+    payments: Vec<PaidJson>,
+    /// The coupons that were used: one entry for each.
+    coupons_used: Vec<CouponUseJson>,
+    /// The rewards that were given, with what they cost beside the points redeemed.
+    rewards: Vec<RewardJson>,
+    /// Gifts credited to the member, by code.
+    gifts_credited: BTreeMap<String, u32>,
+    /// Badges awarded.
+    badges: Vec<String>,
+    /// Coupons that the member gets for the receipt.
+    coupons_issued: Vec<CouponsJson>,
     /// Left to pay.
     to_pay: i64,
     /// Points earned.
@@ -235,25 +224,40 @@ pub(super) async fn quote(
         .as_deref()
         .map(|text| parse_card("card", text))
         .transpose()?;
+    app.check_card(member, card)?;
     let basket = Basket {
         card,
         lines: receipt_lines(body.lines)?,
         tenders: tenders(&body.tenders)?,
         codes: promo_codes(body.promo_codes)?,
-        wish: wish(body.redeem, body.redeem_most)?,
+        coupons: shown_coupons(&app, &body.coupons).await?,
+        rewards: rewards(&body.rewards)?,
+        wishes: wishes(&app, (body.redeem, body.redeem_most), &body.redeem_from)?,
     };
-    app.check_card(member, card)?;
     let quote = app.quote(member, &basket)?;
     let rules = app.rules()?;
+    let book = rules.programme.rules();
+    let today = app.moment()?.today();
+    let issued = quote
+        .issued_credits(&rules.programme, today)
+        .map_err(AppError::from)?;
     Ok(ApiJson(QuoteJson {
         publication: rules.programme.number(),
         total: quote.total.0,
         redeemable: quote.redeemable.0,
         redeemable_now: quote.redeemable_now.0,
-        redeemed: quote.redeemed.0,
+        redeemed: quote.redeemed_sum().0,
+        payments: spending::quoted_payments(book, &quote),
         to_pay: quote.to_pay.0,
         earned: quote.earned_sum().0,
-        promotions: promotions::explained(rules.programme.rules(), &quote),
+        promotions: promotions::explained(book, &quote),
+        coupons_used: spending::quoted_coupons(&quote),
+        rewards: spending::quoted_rewards(&quote),
+        gifts_credited: promotions::gifts_credited(&quote),
+        badges: promotions::badges(&quote),
+        coupons_issued: spending::issued(book, &issued),
+        coupons_available: spending::available(book, &app.coupons(member)?),
+        next_tier: NextTierJson::of(app.member(member)?.tier_next),
         gifts: promotions::gifts(&quote),
         messages: promotions::messages(&quote),
         lines: line_json(&quote.lines, &[])?,
@@ -278,12 +282,14 @@ pub(super) async fn authorise(
             lines: receipt_lines(body.lines)?,
             tenders: tenders(&body.tenders)?,
             codes: promo_codes(body.promo_codes)?,
-            wish: wish(body.redeem, body.redeem_most)?,
+            coupons: shown_coupons(&app, &body.coupons).await?,
+            rewards: rewards(&body.rewards)?,
+            wishes: wishes(&app, (body.redeem, body.redeem_most), &body.redeem_from)?,
         },
         online: false,
         confirm: body.confirm,
     };
-    let action = Action::Authorise(sale, HubAnswer::Unreachable);
+    let action = Action::Authorise(sale, HubAnswers::default());
     let outcome = app.write(call, action).await?;
     let json = sale_outcome(&app, outcome)?;
     Ok((StatusCode::CREATED, ApiJson(json)).into_response())
@@ -332,80 +338,6 @@ pub(super) async fn void(
     Ok(ApiJson(sale_outcome(&app, outcome)?))
 }
 
-fn wish(redeem: Option<i64>, most: Option<bool>) -> Result<Wish, Problem> {
-    match (redeem, most.unwrap_or_default()) {
-        (None, false) => Ok(Wish::Nothing),
-        (None, true) => Ok(Wish::Most),
-        (Some(amount), false) if amount >= 0 => Ok(Wish::Exactly(Minor(amount))),
-        (Some(_), _) => Err(invalid(
-            "redeem",
-            "is 0 or more, and is not given together with `redeem_most`",
-        )),
-    }
-}
-
-fn tenders(tenders: &[TenderBody]) -> Result<Vec<Tender>, Problem> {
-    if tenders.len() > TENDERS_MAX || tenders.iter().any(|tender| tender.amount < 0) {
-        return Err(invalid("tenders", "are at most 16, none below 0"));
-    }
-    let tender = |tender: &TenderBody| Tender {
-        kind: tender.kind,
-        amount: Minor(tender.amount),
-    };
-    Ok(tenders.iter().map(tender).collect())
-}
-
-fn promo_codes(codes: Vec<String>) -> Result<Vec<String>, Problem> {
-    let fits = |code: &String| (1..=CODE_BYTES_MAX).contains(&code.len());
-    if codes.len() > PROMO_CODES_MAX || !codes.iter().all(fits) {
-        return Err(invalid(
-            "promo_codes",
-            "are at most 16, each of 1 to 64 bytes",
-        ));
-    }
-    Ok(codes)
-}
-
-fn receipt_lines(lines: Vec<LineBody>) -> Result<Vec<ReceiptLine>, Problem> {
-    if lines.len() > RECEIPT_LINES_MAX {
-        return Err(invalid("lines", "are at most 1,000"));
-    }
-    let mut receipt = Vec::with_capacity(lines.len());
-    for line in lines {
-        receipt.push(ReceiptLine {
-            quantity: quantity("quantity", &line.quantity)?,
-            sku: line.sku,
-            group: line.group.unwrap_or_default(),
-            unit_price: Minor(line.unit_price),
-            discount: Minor(line.discount.unwrap_or_default()),
-            price_min: line.price_min.map(Minor),
-            attributes: line.attributes,
-        });
-    }
-    Ok(receipt)
-}
-
-fn line_json(
-    lines: &[PurchaseLine],
-    returned: &[kopilka_crdt::money::Milli],
-) -> Result<Vec<LineJson>, Problem> {
-    let mut json = Vec::with_capacity(lines.len());
-    for (index, line) in lines.iter().enumerate() {
-        json.push(LineJson {
-            sku: line.sku.clone(),
-            group: line.group.clone(),
-            quantity: line.quantity.to_string(),
-            unit_price: line.unit_price.0,
-            discount: line.discount.0,
-            amount: line.amount().map_err(AppError::from)?.0,
-            redeemed: line.redeemed.0,
-            earned: line.earned.0,
-            returned: returned.get(index).copied().unwrap_or_default().to_string(),
-        });
-    }
-    Ok(json)
-}
-
 fn sale_outcome(app: &App, outcome: Outcome) -> Result<PurchaseJson, Problem> {
     match outcome {
         Outcome::Sale(sale) => purchase_json(app, *sale),
@@ -419,7 +351,11 @@ fn sale_outcome(app: &App, outcome: Outcome) -> Result<PurchaseJson, Problem> {
 fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> {
     let zone = app.directory()?.zone.clone();
     let (total, to_pay) = sale.record.totals().map_err(AppError::from)?;
+    let rules = app.rules()?;
+    let book = rules.programme.rules();
+    let coupons_used = spending::used_coupons(book, &sale.record);
     let purchase = sale.record.purchase;
+    let promoted = purchase.promoted.unwrap_or_default();
     let (state, held_until, confirmed) = match sale.record.state {
         SaleState::Held { until_ms } => ("held", Some(time_text(&zone, until_ms)), None),
         SaleState::Lapsed => ("lapsed", None, None),
@@ -437,12 +373,17 @@ fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> 
         card: purchase.card.map(card_text),
         receipt: purchase.receipt.into(),
         publication: purchase.publication,
-        promotions: purchase
-            .promoted
+        promotions: promoted
+            .applied
             .iter()
-            .flat_map(|promoted| &promoted.applied)
             .map(|applied| applied.promotion.to_string())
             .collect(),
+        payments: spending::paid(book, &promoted),
+        coupons_used,
+        rewards: spending::rewarded(book, &promoted),
+        coupons_issued: spending::issued(book, &promoted.issued),
+        gifts_credited: promoted.gifts,
+        badges: promoted.badges.into_iter().collect(),
         total: total.0,
         redeemed: total.0 - to_pay.0,
         to_pay: to_pay.0,

@@ -295,7 +295,7 @@ impl Core {
 
     fn act(&mut self, call: &Call, action: Action, at_ms: u64) -> Result<Outcome, AppError> {
         match action {
-            Action::Authorise(sale, hub) => self.authorise(call, &sale, hub, at_ms),
+            Action::Authorise(sale, hub) => self.authorise(call, &sale, &hub, at_ms),
             Action::Confirm(purchase) => self.confirm(purchase, at_ms),
             Action::Void(purchase) => self.void(purchase, at_ms),
             Action::Cancel(purchase) => self.cancel(call, purchase, at_ms),

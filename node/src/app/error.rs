@@ -17,6 +17,7 @@ use kopilka_rules::reversal::ReversalError;
 use crate::store::StoreError;
 use crate::store::writer::WriterError;
 
+use super::coupon::CouponError;
 use super::gift_card::GiftCardError;
 use super::records::PurchaseId;
 
@@ -62,6 +63,9 @@ pub enum AppError {
     /// A gift card or coupon where a member's card is asked for.
     #[error("the card is its bearer's, and no member's")]
     BearersCard(CardKind),
+    /// A coupon that was shown is not taken.
+    #[error(transparent)]
+    Coupon(#[from] CouponError),
     /// A gift card does not do what was asked.
     #[error(transparent)]
     GiftCard(#[from] GiftCardError),

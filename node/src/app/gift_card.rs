@@ -26,6 +26,7 @@ use super::ladder::{Bound, Customer};
 use super::records::{Adoptions, Balance, HistoryEntry, Outcome, decode};
 use super::request::{Call, GiftCardLoad, GiftCardPayment, GiftCardRefund};
 use super::rules::InForce;
+use super::sale::check_usable;
 
 /// Operations of one gift card at this node that are looked at for what of a payment has gone back.
 const OPERATIONS_MAX: usize = 4_096;
@@ -132,19 +133,7 @@ fn rename_takes(later: &Adoptions, own: NodeId, taken: Option<&mut AccountTakes>
 /// Whether a gift card may be used: one, sold, not blocked.
 fn check(in_force: &InForce, record: &Member, tag: CardTag) -> Result<(), AppError> {
     let card = gift_card(record, tag)?;
-    let order = in_force.blocks().against_tag(tag).cloned();
-    match (order, card.state) {
-        (Some(order), _) => Err(AppError::CardBlocked {
-            reason: order.reason,
-        }),
-        (None, _) if record.is_blocked(tag) => Err(AppError::CardBlocked {
-            reason: String::new(),
-        }),
-        (None, CardState::Active) => Ok(()),
-        (None, state @ (CardState::Issued | CardState::Replaced | CardState::Closed)) => {
-            Err(AppError::CardNotActive(state))
-        }
-    }
+    check_usable(in_force, record, tag, card.state)
 }
 
 fn gift_card(record: &Member, tag: CardTag) -> Result<&Card, GiftCardError> {

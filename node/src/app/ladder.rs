@@ -22,11 +22,12 @@ use super::error::AppError;
 use super::keys;
 use super::records::{Balance, HoldRecord, decode};
 use super::request::{Basket, HOLDS_MAX};
+use super::resources::Resources;
 use super::rows::Rows;
 use super::rules::{Directory, Rules};
 
 /// What a member's waiting sales bind.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Bound {
     rights: BTreeMap<AllowanceRef, Minor>,
     takes: Vec<AccountTakes>,
@@ -44,6 +45,16 @@ impl Bound {
             bound.takes.extend(hold.takes);
         }
         Ok(bound)
+    }
+
+    /// Binds what was authorised just now.
+    pub(super) fn bind(&mut self, authorised: &Authorised) -> Result<(), AmountError> {
+        for used in &authorised.authority.uses {
+            let sum = self.rights.entry(used.allowance).or_default();
+            *sum = sum.plus(used.amount)?;
+        }
+        self.takes.push(authorised.takes.clone());
+        Ok(())
     }
 
     /// Whether a waiting sale draws on the right.
@@ -107,27 +118,34 @@ impl Customer<'_> {
         id: MemberId,
         basket: &Basket,
         occasion: &Occasion,
+        resources: &Resources,
     ) -> Result<Quote, PricingError> {
         let spent = self.bound.spent(self.member)?;
         let today = self.moment.today();
-        let mut shopper =
-            Shopper::of(&self.rules.programme, &spent, today)?.since(&spent, self.moment);
+        let programme = &self.rules.programme;
+        let mut shopper = Shopper::of(programme, &spent, today)?.since(&spent, self.moment);
+        for limit in programme.limit_records(occasion.store) {
+            let record = resources.spent(limit.record)?;
+            shopper.count_record(programme, limit.promotion, limit.place, &record, today)?;
+        }
         let card = basket.card.and_then(|tag| self.member.cards.get(&tag));
         shopper.member = Some(id);
         shopper.card_kind = card.map(|card| card.kind);
-        pricing::price(
-            &self.rules.programme,
-            &shopper,
-            occasion,
-            &basket.lines,
-            &basket.wish.into(),
-        )
+        pricing::price(programme, &shopper, occasion, &basket.lines, &basket.wishes)
     }
 
     /// The moment and the place of a sale in this store; `online`: the hub answers.
-    pub(super) fn occasion(&self, basket: &Basket, store: &Directory, online: bool) -> Occasion {
+    ///
+    /// [`CouponError`](super::coupon::CouponError) when a coupon that was shown is not there.
+    pub(super) fn occasion(
+        &self,
+        basket: &Basket,
+        store: &Directory,
+        online: bool,
+        resources: &Resources,
+    ) -> Result<Occasion, AppError> {
         let (store_day, minute) = store.wall_clock(self.moment.now_ms);
-        Occasion {
+        Ok(Occasion {
             store_day,
             minute,
             store: store.store.store,
@@ -135,9 +153,11 @@ impl Customer<'_> {
             partner: store.store.partner,
             tenders: basket.tenders.iter().map(|tender| tender.kind).collect(),
             codes: basket.codes.clone(),
+            coupons: self.valid_coupons(basket, resources)?,
+            rewards: basket.rewards.clone(),
             online,
             ..Occasion::at(self.moment.today())
-        }
+        })
     }
 
     pub(super) fn authorise(

@@ -2,6 +2,7 @@
 
 mod clock;
 mod core;
+mod coupon;
 mod error;
 mod figures;
 mod gift_card;
@@ -11,6 +12,7 @@ mod keys;
 mod ladder;
 mod member;
 mod message;
+mod needs;
 mod news;
 mod outgoing;
 mod own_log;
@@ -21,12 +23,14 @@ mod redeem;
 mod referral;
 mod replica;
 mod request;
+mod resources;
 mod reversal;
 mod rows;
 mod rules;
 mod sale;
 mod upkeep;
 mod view;
+mod waiting;
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -42,18 +46,20 @@ use crate::store::writer::{Writer, WriterHandle};
 use crate::store::{Engine, StoreError, Table};
 
 pub use self::core::Written;
+pub use coupon::{CouponError, ShownCoupon};
 pub use error::AppError;
 pub(crate) use figures::{REFUSALS, SESSIONS, SESSIONS_FAILED, SESSIONS_REFUSED};
 pub use gift_card::{GiftCard, GiftCardError, GiftCardMove, PaymentId};
 pub use hold::Held;
 pub use hub::{HubLink, LinkError, NoHub};
 pub use message::points;
+pub use needs::HubAnswers;
 pub use outgoing::Outgoing;
 pub use publication::Checked;
 pub use queries::{Identified, MemberView, SyncStatus};
 pub use records::{
-    Balance, HistoryEntry, Outcome, PurchaseId, PurchaseRecord, ReversalOutcome, SaleOutcome,
-    SaleState, SnapshotProgress,
+    Balance, HistoryEntry, Outcome, PurchaseId, PurchaseRecord, ReversalOutcome, SaleCharge,
+    SaleOutcome, SaleState, SnapshotProgress,
 };
 pub use request::{
     Action, Basket, Call, GiftCardLoad, GiftCardPayment, GiftCardRefund, HOLDS_MAX,

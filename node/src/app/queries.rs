@@ -1,5 +1,6 @@
 //! Questions that change nothing, answered from the node's replica.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kopilka_crdt::clock::Day;
@@ -15,11 +16,14 @@ use kopilka_rules::pricing::Quote;
 
 use crate::store::{Entry, Table};
 
+use super::coupon::check_cards;
 use super::error::AppError;
 use super::hub::within;
 use super::ladder::{Bound, MemberNow};
 use super::records::{Balance, HistoryEntry, PurchaseId, PurchaseRecord, SaleOutcome, decode};
 use super::request::{Basket, HOLDS_MAX, News, PurchaseRef};
+use super::resources::Resources;
+use super::rows::Rows;
 use super::rules::{Directory, Rules};
 use super::{App, keys, message, sale, view};
 
@@ -171,11 +175,32 @@ impl App {
     /// When the member is not known or the receipt cannot be priced.
     pub fn quote(&self, id: MemberId, basket: &Basket) -> Result<Quote, AppError> {
         let (now, store) = (self.member_now(id)?, self.directory()?);
+        let (rows, of_store) = (self.rows(), store.store.store);
+        let known = |id| view::member(&rows, id);
+        let resources = Resources::read(&rows, &now.rules, of_store, basket, known)?;
+        check_cards(self.in_force(), basket, &resources)?;
         let online = self.hub().is_connected();
         let customer = now.customer();
-        let mut occasion = customer.occasion(basket, &store, online);
+        let mut occasion = customer.occasion(basket, &store, online, &resources)?;
         occasion.left_out = self.in_force().blocks().left_out();
-        Ok(customer.price(id, basket, &occasion)?)
+        Ok(customer.price(id, basket, &occasion, &resources)?)
+    }
+
+    /// The member's own coupons that may be used today, by series.
+    ///
+    /// # Errors
+    /// When the member is not known here.
+    pub fn coupons(&self, id: MemberId) -> Result<BTreeMap<String, Balance>, AppError> {
+        let now = self.member_now(id)?;
+        let customer = now.customer();
+        let mut coupons = BTreeMap::new();
+        for (code, series) in &now.rules.programme.rules().coupons {
+            let balance = customer.balance(series.account)?;
+            if balance.view.spendable > Minor::ZERO {
+                coupons.insert(code.clone(), balance);
+            }
+        }
+        Ok(coupons)
     }
 
     pub(super) fn member_now(&self, id: MemberId) -> Result<MemberNow, AppError> {
@@ -310,8 +335,18 @@ impl App {
             pending_operations: written.tip.sequence.saturating_sub(durable),
             seen: self.seen()?,
             clock_trusted: written.clock_trusted,
-            holds: rows.scan(Table::Holds, &[], None, HOLDS_MAX)?.len(),
+            holds: waiting_sales(&rows)?,
             verdicts: verdicts.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Sales that wait for confirmation; each may bind several records.
+fn waiting_sales(rows: &Rows) -> Result<usize, AppError> {
+    let holds = rows.scan(Table::Holds, &[], None, HOLDS_MAX)?;
+    let sales: BTreeSet<_> = holds
+        .iter()
+        .filter_map(|(key, _)| keys::held_purchase(key))
+        .collect();
+    Ok(sales.len())
 }

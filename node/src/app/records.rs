@@ -1,5 +1,6 @@
 //! What the app's rows hold.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +10,7 @@ use kopilka_crdt::ids::{AccountId, IdError, Incarnation, LotId, MemberId, NodeId
 use kopilka_crdt::ledger::{AccountView, Take};
 use kopilka_crdt::log::{EntryError, Head, Tip};
 use kopilka_crdt::money::{AmountError, Milli, Minor};
-use kopilka_crdt::operation::{AccountTakes, Body, Purchase, Reversal};
+use kopilka_crdt::operation::{AccountTakes, Authority, Body, Charge, Purchase, Reversal};
 use kopilka_crdt::rulebook::model::Text;
 use kopilka_protocol::message::{Adoption, AppliedLog};
 use serde::{Deserialize, Serialize};
@@ -127,13 +128,64 @@ pub struct PurchaseRecord {
     pub purchase: Purchase,
     /// How far it has come.
     pub state: SaleState,
+    /// What is or will be signed beside it, about other records.
+    pub charges: Vec<SaleCharge>,
     /// What has come back, line by line; empty: nothing.
     pub returned: Vec<Milli>,
     /// Wall time of its authorisation, milliseconds.
     pub authorised_ms: u64,
 }
 
+/// A charge that is signed with a sale: a bearer's coupon or a budget is drawn on, or a use is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleCharge {
+    /// The charge.
+    pub charge: Charge,
+    /// Its operation, once the sale is confirmed.
+    pub operation: Option<(OperationId, Stamp)>,
+}
+
+/// What a sale takes from one account of one record.
+pub(super) struct Taking<'a> {
+    pub record: MemberId,
+    pub taken: &'a mut AccountTakes,
+    pub authority: Option<&'a mut Authority>,
+}
+
 impl PurchaseRecord {
+    /// All that the sale takes, from the member and from other records.
+    pub(super) fn takings(&mut self) -> Vec<Taking<'_>> {
+        let member = self.purchase.member;
+        let own = |taken, authority| Taking {
+            record: member,
+            taken,
+            authority,
+        };
+        let points = self.purchase.redeemed.as_mut();
+        let authority = self.purchase.authority.as_mut();
+        let mut takings: Vec<_> = points
+            .map(|taken| own(taken, authority))
+            .into_iter()
+            .collect();
+        let promoted = self.purchase.promoted.iter_mut();
+        let spent = promoted.flat_map(|promoted| &mut promoted.spent);
+        takings.extend(spent.map(|one| own(&mut one.taken, Some(&mut one.authority))));
+        takings.extend(self.charges.iter_mut().filter_map(|one| {
+            Some(Taking {
+                record: one.charge.member,
+                taken: one.charge.taken.as_mut()?,
+                authority: one.charge.authority.as_mut(),
+            })
+        }));
+        takings
+    }
+
+    /// The records that the sale is about.
+    pub(super) fn records(&self) -> BTreeSet<MemberId> {
+        let charges = self.charges.iter().map(|one| one.charge.member);
+        charges.chain([self.purchase.member]).collect()
+    }
+
     /// Before points, and to be paid with money.
     pub fn totals(&self) -> Result<(Minor, Minor), AmountError> {
         let mut total = Minor::ZERO;
@@ -159,11 +211,11 @@ impl PurchaseRecord {
     }
 }
 
-/// What a sale that waits for confirmation binds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a sale that waits for confirmation binds of one record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct HoldRecord {
     pub until_ms: u64,
-    pub takes: Option<AccountTakes>,
+    pub takes: Vec<AccountTakes>,
     pub uses: Vec<AllowanceUse>,
 }
 

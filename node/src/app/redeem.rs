@@ -1,13 +1,17 @@
 //! Writes of tills, and rung 1 of the ladder: the hub is asked while the till waits, within a deadline.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use kopilka_crdt::ids::{AccountId, MemberId};
 use kopilka_crdt::money::Minor;
 use kopilka_protocol::message::{Reply, ReserveRequest};
-use kopilka_rules::pricing::Wish;
+use kopilka_rules::pricing::{Wish, Wishes};
 use kopilka_rules::redemption::HubAnswer;
 
 use super::error::AppError;
 use super::hub::within;
+use super::needs::{HubAnswers, needs};
 use super::records::Outcome;
 use super::request::{Action, Basket, Call, News, Request, Sale};
 use super::{App, view};
@@ -24,24 +28,23 @@ impl App {
             return Ok(outcome);
         }
         let action = match action {
-            Action::Authorise(mut sale, HubAnswer::Unreachable) => {
+            Action::Authorise(mut sale, _) => {
                 sale.online = self.hub().is_connected();
                 let hub = self.ask_for_sale(&sale).await?;
                 Action::Authorise(sale, hub)
             }
             Action::WriteOff(write_off, HubAnswer::Unreachable) => {
-                let hub = self
-                    .ask(write_off.member, write_off.account, write_off.amount)
-                    .await?;
+                let (of, wanted) = ((write_off.member, write_off.account), write_off.amount);
+                let hub = self.ask(of, wanted, self.asking_until()?).await?;
                 Action::WriteOff(write_off, hub)
             }
             Action::PayByGiftCard(payment, HubAnswer::Unreachable) => {
                 let (account, wanted) = self.gift_card_wanted(&payment)?;
-                let hub = self.ask(payment.record, account, wanted).await?;
+                let of = (payment.record, account);
+                let hub = self.ask(of, wanted, self.asking_until()?).await?;
                 Action::PayByGiftCard(payment, hub)
             }
-            Action::Authorise(..)
-            | Action::WriteOff(..)
+            Action::WriteOff(..)
             | Action::PayByGiftCard(..)
             | Action::LoadGiftCard(_)
             | Action::RefundGiftCard(_)
@@ -61,38 +64,96 @@ impl App {
         Ok(outcome.expect("the writer answers every till's request with an outcome"))
     }
 
-    async fn ask_for_sale(&self, sale: &Sale) -> Result<HubAnswer, AppError> {
-        let account = self.rules()?.programme.rules().redemption.account;
-        let wanted = match sale.basket.wish {
-            Wish::Nothing => Minor::ZERO,
-            Wish::Exactly(amount) => {
-                let basket = Basket {
-                    wish: Wish::Nothing,
-                    ..sale.basket.clone()
-                };
-                amount.min(self.quote(sale.member, &basket)?.redeemable)
-            }
-            Wish::Most => self.quote(sale.member, &sale.basket)?.redeemed,
+    /// Until when the hub is waited for.
+    fn asking_until(&self) -> Result<Instant, AppError> {
+        let deadline_ms = self.hub_deadline_ms()?;
+        Ok(Instant::now() + Duration::from_millis(deadline_ms.into()))
+    }
+
+    /// Asks for all that a sale takes beyond the node's own rights, within one deadline.
+    async fn ask_for_sale(&self, sale: &Sale) -> Result<HubAnswers, AppError> {
+        let mut answers = HubAnswers::default();
+        if !self.hub().is_connected() {
+            return Ok(answers);
+        }
+        let until = self.asking_until()?;
+        for ((record, account), wanted) in self.wanted(sale)? {
+            let answer = self.ask((record, account), wanted, until).await?;
+            answers.insert(record, account, answer);
+        }
+        Ok(answers)
+    }
+
+    /// What a sale would take were there rights enough, by record and account.
+    ///
+    /// Amounts named are wanted whether the balance here covers them or not: the hub may know of more.
+    fn wanted(&self, sale: &Sale) -> Result<BTreeMap<(MemberId, AccountId), Minor>, AppError> {
+        let rules = self.rules()?;
+        let wishes = &sale.basket.wishes;
+        let unnamed = |wish: Wish| match wish {
+            Wish::Exactly(_) | Wish::Nothing => Wish::Nothing,
+            Wish::Most => Wish::Most,
         };
-        self.ask(sale.member, account, wanted).await
+        let further = wishes.further.iter();
+        let basket = Basket {
+            wishes: Wishes {
+                points: unnamed(wishes.points),
+                further: further
+                    .map(|(account, wish)| (*account, unnamed(*wish)))
+                    .collect(),
+            },
+            ..sale.basket.clone()
+        };
+        let quote = self.quote(sale.member, &basket)?;
+        let mut wanted: BTreeMap<(MemberId, AccountId), Minor> = BTreeMap::new();
+        let draws = quote.draws(&rules.programme);
+        for need in needs(
+            rules.programme.rules(),
+            &draws,
+            &quote,
+            (sale.member, &basket),
+        ) {
+            let sum = wanted.entry((need.record, need.account)).or_default();
+            *sum = sum.plus(need.amount)?;
+        }
+        let main = (
+            rules.programme.rules().redemption.account,
+            wishes.points,
+            quote.redeemable,
+        );
+        let further = quote.payments.iter().filter_map(|payment| {
+            let wish = wishes.further.get(&payment.account)?;
+            Some((payment.account, *wish, payment.redeemable))
+        });
+        for (account, wish, redeemable) in std::iter::once(main).chain(further) {
+            match wish {
+                Wish::Exactly(amount) => {
+                    let sum = wanted.entry((sale.member, account)).or_default();
+                    *sum = sum.plus(amount.min(redeemable))?;
+                }
+                Wish::Nothing | Wish::Most => {}
+            }
+        }
+        Ok(wanted)
     }
 
     /// Asks the hub for what the node's own rights do not cover.
     async fn ask(
         &self,
-        member: MemberId,
-        account: AccountId,
+        (member, account): (MemberId, AccountId),
         wanted: Minor,
+        until: Instant,
     ) -> Result<HubAnswer, AppError> {
-        let deadline_ms = self.hub_deadline_ms()?;
         let missing = self
             .member_now(member)?
             .customer()
             .missing_rights(account, wanted);
         let hub = self.hub();
-        if missing <= Minor::ZERO || !hub.is_connected() {
+        let left = until.saturating_duration_since(Instant::now());
+        if missing <= Minor::ZERO || !hub.is_connected() || left.is_zero() {
             return Ok(HubAnswer::Unreachable);
         }
+        let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
         let request = ReserveRequest {
             member,
             account,

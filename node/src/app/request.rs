@@ -10,10 +10,13 @@ use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Channel, ProfileField, ReceiptKey, ReturnedLine, Tender};
 use kopilka_protocol::message::{FeedBatch, MemberState, Renewal, VerdictNote};
 use kopilka_protocol::signed::SignedBlockOrder;
-use kopilka_rules::pricing::{ReceiptLine, Wish};
+use kopilka_rules::pricing::{ReceiptLine, Wishes};
+use kopilka_rules::promotion::Rewards;
 use kopilka_rules::redemption::HubAnswer;
 
+use super::coupon::ShownCoupon;
 use super::gift_card::PaymentId;
+use super::needs::HubAnswers;
 use super::publication::Checked;
 use super::records::PurchaseId;
 
@@ -54,7 +57,7 @@ pub struct Call {
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Authorise a sale, and confirm it at once if asked.
-    Authorise(Sale, HubAnswer),
+    Authorise(Sale, HubAnswers),
     /// The receipt is printed.
     Confirm(PurchaseId),
     /// The sale does not happen.
@@ -137,8 +140,12 @@ pub struct Basket {
     pub tenders: Vec<Tender>,
     /// Promo codes entered.
     pub codes: Vec<String>,
+    /// Coupons shown.
+    pub coupons: Vec<ShownCoupon>,
+    /// Rewards that the member asks for.
+    pub rewards: Rewards,
     /// The points that the member wants to spend.
-    pub wish: Wish,
+    pub wishes: Wishes,
 }
 
 /// Names a purchase.

@@ -8,6 +8,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use ed25519_dalek::SigningKey;
+use kopilka_crdt::allowance::Allowance;
+use kopilka_crdt::clock::Day;
 use kopilka_crdt::directory::{Cashier, StoreDirectory, Till};
 use kopilka_crdt::identifier::{Identifier, IdentifierHash, IdentifierKind, LookupKey};
 use kopilka_crdt::ids::{
@@ -346,20 +348,34 @@ pub fn state(id: MemberId, member: &Member, position: u64, sequence: u64) -> Mem
     }
 }
 
-/// A member of another store's making, with points that this node holds no right to.
-pub fn stranger(points: i64) -> Member {
+/// A right of this node to so much of an account, for a day.
+pub fn right(account: AccountId, amount: i64) -> Allowance {
+    Allowance {
+        account,
+        node: NodeId(1),
+        incarnation: Incarnation(1),
+        amount: Minor(amount),
+        used: Minor::ZERO,
+        granted_on: Day::default(),
+        expires_at_ms: NOW_MS + 86_400_000,
+        closed: false,
+        recalled: false,
+    }
+}
+
+/// Puts a lot of another store's making into an account.
+pub fn credit_elsewhere(member: &mut Member, account: AccountId, amount: i64) {
     let operation = OperationId {
         node: NodeId(2),
         incarnation: Incarnation(1),
-        sequence: 1,
+        sequence: u64::from(account.0),
     };
     let lot = Lot {
-        amount: Minor(points),
+        amount: Minor(amount),
         issuer: Some(PartnerId(2)),
         ..Lot::default()
     };
-    let mut member = Member::default();
-    let lots = &mut member.accounts.entry(POINTS).or_default().lots;
+    let lots = &mut member.accounts.entry(account).or_default().lots;
     lots.insert(
         LotId {
             operation,
@@ -367,5 +383,11 @@ pub fn stranger(points: i64) -> Member {
         },
         lot,
     );
+}
+
+/// A member of another store's making, with points that this node holds no right to.
+pub fn stranger(points: i64) -> Member {
+    let mut member = Member::default();
+    credit_elsewhere(&mut member, POINTS, points);
     member
 }

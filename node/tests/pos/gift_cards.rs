@@ -1,10 +1,8 @@
 //! Gift cards: sold, topped up, paid with on both sides of an outage, paid back to, and taken for nothing else.
 
-use kopilka_crdt::allowance::{Allowance, AllowanceRef};
+use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::card::{Card, CardKind, CardState};
-use kopilka_crdt::clock::Day;
-use kopilka_crdt::ids::{AccountId, Incarnation, LotId, MemberId, NodeId};
-use kopilka_crdt::ledger::Lot;
+use kopilka_crdt::ids::{AccountId, MemberId};
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::rulebook::model::{AccountRules, GiftCardRules, Text};
@@ -13,8 +11,8 @@ use kopilka_protocol::message::{FeedMember, Reply};
 use serde_json::{Value, json};
 
 use crate::common::{
-    NOW_MS, Node, batch, card_hash, feed_member, order, publication, rule_book, sale, state,
-    stranger,
+    Node, batch, card_hash, credit_elsewhere, feed_member, order, publication, rule_book, sale,
+    state, stranger,
 };
 
 const GIFT: &str = "4111111111111111";
@@ -56,29 +54,11 @@ fn sold_elsewhere(amount: i64, right: i64) -> Member {
     let mut record = issued();
     let card = record.cards.values_mut().next().unwrap();
     card.state = CardState::Active;
-    let operation = "o2.1.1".parse().unwrap();
-    let lot = LotId {
-        operation,
-        index: 0,
-    };
-    let value = Lot {
-        amount: Minor(amount),
-        ..Lot::default()
-    };
-    let account = record.accounts.entry(MONEY).or_default();
-    account.lots.insert(lot, value);
-    let right = Allowance {
-        account: MONEY,
-        node: NodeId(1),
-        incarnation: Incarnation(1),
-        amount: Minor(right),
-        used: Minor::ZERO,
-        granted_on: Day::default(),
-        expires_at_ms: NOW_MS + 86_400_000,
-        closed: false,
-        recalled: false,
-    };
-    record.allowances.insert(AllowanceRef::Granted(1), right);
+    credit_elsewhere(&mut record, MONEY, amount);
+    let name = AllowanceRef::Granted(1);
+    record
+        .allowances
+        .insert(name, super::common::right(MONEY, right));
     record
 }
 

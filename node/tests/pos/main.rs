@@ -3,8 +3,10 @@
 #![cfg(test)]
 
 mod answers;
+mod budgets;
 mod common;
 mod contract;
+mod coupons;
 mod faults;
 mod figures;
 mod gift_cards;
@@ -16,4 +18,5 @@ mod renewals;
 mod replica;
 mod sales;
 mod sessions;
+mod spending;
 mod updates;

@@ -1,5 +1,7 @@
 //! Promotions at the till: priced, explained, sold, and refused without the hub where they say so.
 
+use std::collections::BTreeMap;
+
 use kopilka_crdt::ids::PromotionId;
 use kopilka_crdt::rulebook::model::Promotion;
 use serde_json::{Value, json};
@@ -13,21 +15,26 @@ const CARD: &str = "79927398713";
 /// The common rule book with these promotions, numbered from 1.
 async fn node_with(promotions: Value) -> Node {
     let node = Node::start().await;
-    let promotions: Vec<Promotion> = serde_json::from_value(promotions).unwrap();
     let mut rules = rule_book();
-    rules.promotions = (1..).map(PromotionId).zip(promotions).collect();
+    rules.promotions = numbered(promotions);
     node.publish(publication(2, &rules)).await;
     node
 }
 
-fn promotion(name: &str, stage: &str, more: Value) -> Value {
+/// Promotions, numbered from 1.
+pub fn numbered(promotions: Value) -> BTreeMap<PromotionId, Promotion> {
+    let promotions: Vec<Promotion> = serde_json::from_value(promotions).unwrap();
+    (1..).map(PromotionId).zip(promotions).collect()
+}
+
+pub fn promotion(name: &str, stage: &str, more: Value) -> Value {
     with(
         json!({ "name": { "ru": name, "en": name }, "stage": stage }),
         more,
     )
 }
 
-fn reason<'a>(quote: &'a Value, promotion: &str) -> &'a Value {
+pub fn reason<'a>(quote: &'a Value, promotion: &str) -> &'a Value {
     let all = quote["promotions"].as_array().unwrap();
     let found = all.iter().find(|one| one["promotion_id"] == promotion);
     &found.unwrap()["reason"]

@@ -2,32 +2,21 @@
 
 use std::sync::atomic::Ordering;
 
-use kopilka_crdt::allowance::{Allowance, AllowanceRef};
-use kopilka_crdt::clock::Day;
-use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
+use kopilka_crdt::allowance::AllowanceRef;
+use kopilka_crdt::ids::MemberId;
 use kopilka_crdt::member::Member;
 use kopilka_crdt::money::Minor;
 use kopilka_node::app::News;
 use kopilka_protocol::message::Reply;
 use serde_json::{Value, json};
 
-use crate::common::{NOW_MS, Node, POINTS, batch, feed_member, sale, state, stranger, with};
+use crate::common::{Node, POINTS, batch, feed_member, right, sale, state, stranger, with};
 
 const ID: MemberId = MemberId(77);
 
 pub fn with_right(mut member: Member, amount: i64) -> Member {
-    let right = Allowance {
-        account: POINTS,
-        node: NodeId(1),
-        incarnation: Incarnation(1),
-        amount: Minor(amount),
-        used: Minor::ZERO,
-        granted_on: Day::default(),
-        expires_at_ms: NOW_MS + 86_400_000,
-        closed: false,
-        recalled: false,
-    };
-    member.allowances.insert(AllowanceRef::Granted(1), right);
+    let name = AllowanceRef::Granted(1);
+    member.allowances.insert(name, right(POINTS, amount));
     member
 }
 

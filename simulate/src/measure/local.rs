@@ -13,14 +13,14 @@ use kopilka_crdt::identifier::LookupKey;
 use kopilka_crdt::ids::{CashierId, Incarnation, NodeId, PartnerId, ProgrammeId, StoreId, TillId};
 use kopilka_crdt::operation::ReceiptKey;
 use kopilka_crdt::rulebook::Publication;
-use kopilka_node::app::{Action, App, Basket, Call, News, Outcome, PurchaseId, Sale};
+use kopilka_node::app::{Action, App, Basket, Call, HubAnswers, News, Outcome, PurchaseId, Sale};
 use kopilka_node::identity::Identity;
 use kopilka_node::store::{self, CACHE_BYTES_DEFAULT, EngineKind};
 use kopilka_protocol::key::PublicKey;
 use kopilka_protocol::message::{AppliedLog, FeedBatch, FeedMember, Scope};
 use kopilka_protocol::signed::SignedPublication;
-use kopilka_rules::pricing::Wish;
-use kopilka_rules::redemption::HubAnswer;
+use kopilka_rules::pricing::Wishes;
+use kopilka_rules::promotion::Rewards;
 use kopilka_shell::clock;
 use tokio::sync::Barrier;
 
@@ -107,12 +107,14 @@ impl LocalNode {
                 lines: basket(number),
                 tenders: Vec::new(),
                 codes: Vec::new(),
-                wish: Wish::Nothing,
+                coupons: Vec::new(),
+                rewards: Rewards::new(),
+                wishes: Wishes::default(),
             },
             online: false,
             confirm: false,
         };
-        let action = Action::Authorise(sale, HubAnswer::Unreachable);
+        let action = Action::Authorise(sale, HubAnswers::default());
         match self.app.write(call, action).await? {
             Outcome::Sale(sale) => Ok(sale.id),
             Outcome::Reversed(_)

@@ -9,6 +9,7 @@ use kopilka_node::app::{App, Basket};
 use kopilka_node::identity;
 use kopilka_node::store::{self, CACHE_BYTES_DEFAULT, Engine, EngineKind, Table};
 use kopilka_rules::pricing::Wish;
+use kopilka_rules::promotion::Rewards;
 use kopilka_shell::{clock, key_file};
 
 use super::Stage;
@@ -85,7 +86,9 @@ impl Stage {
             lines: basket(number),
             tenders: Vec::new(),
             codes: Vec::new(),
-            wish: Wish::Most,
+            coupons: Vec::new(),
+            rewards: Rewards::new(),
+            wishes: Wish::Most.into(),
         };
         let started = Instant::now();
         app.check_card(member, None)?;
