@@ -1,8 +1,10 @@
 //! Days, weekdays and times of day as people write them in rules; pure arithmetic on the Gregorian calendar.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::clock::Day;
@@ -17,7 +19,9 @@ const DAYS_OF_400_YEARS: i64 = 146_097;
 pub struct CalendarError;
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Weekday {
     /// Day 1 of ISO 8601.
@@ -199,7 +203,17 @@ impl fmt::Display for TimeOfDay {
 }
 
 macro_rules! as_text {
-    ($($name:ident),*) => {$(
+    ($($name:ident $pattern:literal),*) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -214,7 +228,11 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(MonthDay, Date, TimeOfDay);
+as_text!(
+    MonthDay "^[0-9]{2}-[0-9]{2}$",
+    Date "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    TimeOfDay "^[0-9]{2}:[0-9]{2}$"
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Money and points in integer minor units, with checked arithmetic and splits that add up exactly.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The sum does not fit 64 bits, or a division by zero was asked for.
@@ -9,7 +10,18 @@ pub struct AmountError;
 
 /// An amount of money or points in minor units (kopecks; hundredths of a point). May be negative.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Minor(pub i64);
@@ -59,7 +71,18 @@ impl Minor {
 
 /// A quantity in thousandths of a unit (grams of a kilogram), so that weighed goods need no floats.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Milli(pub u64);

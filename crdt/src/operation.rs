@@ -5,6 +5,7 @@ mod resource;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::{AllowanceRef, AllowanceUse, Rung};
@@ -136,7 +137,9 @@ pub struct CardChange {
 }
 
 /// A means of payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TenderKind {
     /// Notes and coins.

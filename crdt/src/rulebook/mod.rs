@@ -5,6 +5,7 @@ pub mod difference;
 pub mod document;
 pub mod model;
 pub mod publication;
+pub mod schema;
 
 pub use delta::{Delta, DeltaError};
 pub use document::{Document, DocumentError};

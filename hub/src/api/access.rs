@@ -18,7 +18,7 @@ const KEY_CHARACTERS_MAX: usize = 128;
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Nothing: it is how sessions begin.
+    /// Nothing: it is how sessions begin, or tells what is public.
     Open,
     /// A session whose role has the permission.
     Needs(Permission),
@@ -57,6 +57,7 @@ const ROUTES: &[(&str, &str, Rule)] = {
         ("POST", "/v1/stores/{store}/node-codes", Needs(WriteCatalogue)),
         ("GET", "/v1/programmes/{programme}/nodes", Needs(ReadCatalogue)),
         ("POST", "/v1/nodes/{node}/revoke", Needs(RevokeNode)),
+        ("GET", "/v1/schemas/rulebook", Open),
         ("GET", "/v1/programmes/{programme}/rule-book", Needs(ReadRules)),
         ("PATCH", "/v1/programmes/{programme}/rule-book", Needs(WriteRules)),
         ("GET", "/v1/programmes/{programme}/rule-book/history", Needs(ReadRules)),

@@ -123,6 +123,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::issue_code))
         .routes(routes!(nodes::revoke))
+        .routes(routes!(rules::schema))
         .routes(routes!(rules::show, rules::edit))
         .routes(routes!(rules::history))
         .routes(routes!(rules::version))

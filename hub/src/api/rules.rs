@@ -3,6 +3,7 @@
 use axum::extract::State;
 use json_patch::Patch;
 use kopilka_crdt::ids::ProgrammeId;
+use kopilka_crdt::rulebook::schema::json_schema;
 use kopilka_shell::problem::{ApiJson, ApiPath, ApiQuery};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -64,6 +65,12 @@ pub struct PublishBody {
 pub struct NoteBody {
     /// Why.
     note: String,
+}
+
+/// The rule book's schema, in JSON Schema 2020-12, for editors and programs that write rule books
+#[utoipa::path(get, path = "/v1/schemas/rulebook", tag = "rules", responses((status = 200, body = Object)))]
+pub async fn schema() -> ApiJson<serde_json::Value> {
+    ApiJson(json_schema())
 }
 
 /// The draft, with what keeps it from being published

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::house::House;
+
 /// `KOPILKA_REFRESH=1 cargo test -p kopilka-hub --test api contract` writes the stored copy anew.
 #[test]
 fn the_stored_description_is_the_interface() {
@@ -15,4 +17,12 @@ fn the_stored_description_is_the_interface() {
         stored == generated,
         "hub/openapi.json differs from the interface; see this test's documentation"
     );
+}
+
+#[tokio::test]
+async fn the_rule_books_schema_is_for_everybody() {
+    let house = House::new().await;
+    let schema = house.got("", "/v1/schemas/rulebook").await;
+    assert_eq!(schema, kopilka_crdt::rulebook::schema::json_schema());
+    assert_eq!(schema["type"], "object");
 }

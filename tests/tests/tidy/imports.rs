@@ -67,6 +67,7 @@ const PURE_DEPENDENCIES: [(&str, &[&str]); 3] = [
             "blake3",
             "chacha20poly1305",
             "postcard",
+            "schemars",
             "serde",
             "serde_json",
             "thiserror",

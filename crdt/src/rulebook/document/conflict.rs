@@ -87,16 +87,32 @@ pub fn settle(
 
 /// The first place where one side removes or replaces a whole inside which the other side changed something.
 pub fn overlap(mine: &[Difference], theirs: &[Difference]) -> Option<String> {
-    let clash = |one: &Difference, other: &Difference| {
-        (one.before.is_some() && is_below(&other.path, &one.path))
-            || (one.path == other.path && one.after.is_none() != other.after.is_none())
-    };
-    let mut pairs = mine
+    let theirs: BTreeMap<&str, &Difference> = theirs
         .iter()
-        .flat_map(|one| theirs.iter().map(move |other| (one, other)));
-    pairs
-        .find(|(one, other)| clash(one, other) || clash(other, one))
-        .map(|(one, _)| one.path.clone())
+        .map(|other| (other.path.as_str(), other))
+        .collect();
+    let clash = mine.iter().find(|one| is_lost(one, &theirs));
+    clash.map(|one| one.path.clone())
+}
+
+/// Whether a change and what others changed cannot both hold.
+fn is_lost(one: &Difference, theirs: &BTreeMap<&str, &Difference>) -> bool {
+    let inside = format!("{}/", one.path);
+    let changed_inside = one.before.is_some()
+        && theirs
+            .range(inside.as_str()..)
+            .next()
+            .is_some_and(|(path, _)| path.starts_with(&inside));
+    let mut wholes = one.path.match_indices('/').map(|(at, _)| &one.path[..at]);
+    let whole_replaced = wholes.any(|whole| {
+        theirs
+            .get(whole)
+            .is_some_and(|other| other.before.is_some())
+    });
+    let removed_here = theirs
+        .get(one.path.as_str())
+        .is_some_and(|other| one.after.is_none() != other.after.is_none());
+    changed_inside || whole_replaced || removed_here
 }
 
 fn places(doc: &AutoCommit) -> Result<Vec<Place>, DocumentError> {

@@ -1,5 +1,6 @@
 //! When a promotion applies: questions about the moment, the place, the member and the receipt.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::goods::Filter;
@@ -13,7 +14,7 @@ use crate::operation::TenderKind;
 pub const CONDITION_DEPTH_MAX: usize = 8;
 
 /// A question whose answer is yes or no at the till.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Condition {
     /// All of these.
@@ -187,7 +188,7 @@ pub enum Condition {
 }
 
 /// Hours of a day: from, up to but without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
     /// First minute.
@@ -198,7 +199,18 @@ pub struct Hours {
 
 /// Through what a sale is made.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum SalesChannel {
@@ -212,7 +224,7 @@ pub enum SalesChannel {
 }
 
 /// Which amount a threshold is compared with: a dispute everywhere, so each threshold says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Before any promotion.

@@ -8,6 +8,7 @@ pub mod tier;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, PromotionId};
@@ -21,7 +22,7 @@ pub use tier::{TierMeasure, TierRules, TierWindow, Tiering};
 pub const RULE_BOOK_SCHEMA: u16 = 2;
 
 /// A text in the two languages of the system.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// Russian.
@@ -41,10 +42,11 @@ impl Text {
 }
 
 /// All rules of one programme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleBook {
     /// Schema version.
+    #[schemars(range(min = 1, max = RULE_BOOK_SCHEMA))]
     pub schema: u16,
     /// The programme's name.
     pub name: Text,
@@ -110,7 +112,7 @@ pub struct RuleBook {
 }
 
 /// How a fraction of a minor unit is rounded. 0.5 % of 3.00: 1.5 kopecks become 1, 2 and 2; 0.5 % of 5.00: 2, 3 and 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// Down.
@@ -124,7 +126,7 @@ pub enum Rounding {
 
 /// Bounds that no discount of promotions goes beyond; what is too much is left out, in proportion to what each line was
 /// to get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscountBounds {
     /// Most off one line, in thousandths of its price.
@@ -143,7 +145,7 @@ impl Default for DiscountBounds {
 }
 
 /// One account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountRules {
     /// Short code, such as `points`.
@@ -157,7 +159,7 @@ pub struct AccountRules {
 }
 
 /// How purchases earn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarningRules {
     /// The account that purchases credit.
@@ -169,7 +171,7 @@ pub struct EarningRules {
 }
 
 /// How points pay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedemptionRules {
     /// The account that pays.
@@ -186,7 +188,7 @@ pub struct RedemptionRules {
 }
 
 /// Points for joining.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WelcomeRules {
     /// The account credited.
@@ -196,7 +198,7 @@ pub struct WelcomeRules {
 }
 
 /// What stores may do without the hub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfflineRules {
     /// How long a till waits for the hub to reserve, milliseconds.
@@ -216,7 +218,7 @@ pub struct OfflineRules {
 }
 
 /// Texts for tills and receipts. `{balance}`, `{earned}`, `{redeemed}`, `{tier}` and `{name}` are filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageRules {
     /// Printed below the receipt.

@@ -1,5 +1,6 @@
 //! A promotion: when it applies, what it gives, in which order, how often and what of it works without the hub.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Text;
@@ -14,7 +15,7 @@ pub const PROMOTIONS_MAX: usize = 20_000;
 pub const EFFECTS_MAX: usize = 16;
 
 /// A promotion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Promotion {
     /// Its name.
@@ -56,7 +57,9 @@ pub struct Promotion {
 }
 
 /// The fixed order in which promotions act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Prices of lines.
@@ -72,7 +75,7 @@ pub enum Stage {
 }
 
 /// Which promotion of a group applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// The first, by stage, priority and number, that gives something.
@@ -83,7 +86,7 @@ pub enum Choice {
 }
 
 /// What a promotion gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
     /// Lowers prices.
@@ -176,7 +179,7 @@ pub enum Effect {
 }
 
 /// How much less something costs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Off {
     /// A share of the price.
@@ -217,7 +220,7 @@ pub enum Off {
 }
 
 /// A threshold and what it brings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// From this total on.
@@ -227,7 +230,7 @@ pub struct Step {
 }
 
 /// How a sum is laid on several lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Spread {
     /// In proportion to their prices, by largest remainder.
@@ -238,7 +241,7 @@ pub enum Spread {
 }
 
 /// What is discounted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "of", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Target {
     /// All goods that may be discounted.
@@ -267,7 +270,7 @@ pub enum Target {
 }
 
 /// An order of units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pick {
     /// The cheapest first.
@@ -280,7 +283,7 @@ pub enum Pick {
 }
 
 /// From which price a discount is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Base {
     /// What is left of it at the promotion's turn.
@@ -297,7 +300,7 @@ impl Base {
 }
 
 /// A part of a set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetPart {
     /// Which goods.
@@ -307,7 +310,7 @@ pub struct SetPart {
 }
 
 /// What is off a whole set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SetOff {
     /// A share of its price.
@@ -331,7 +334,7 @@ pub enum SetOff {
 }
 
 /// How many points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Earn {
     /// A share of what is paid, or of what it would have cost.
@@ -368,7 +371,7 @@ pub enum Earn {
 }
 
 /// Once for each so many units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PerUnits {
     /// Of which goods.
@@ -378,7 +381,7 @@ pub struct PerUnits {
 }
 
 /// To whom a text is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// The cashier, on the till's screen.
@@ -388,7 +391,7 @@ pub enum Audience {
 }
 
 /// How much of a promotion there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// Counted for whom.
@@ -404,7 +407,7 @@ pub struct Limit {
 }
 
 /// For whom a limit is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitScope {
     /// Each receipt.
@@ -418,7 +421,7 @@ pub enum LimitScope {
 }
 
 /// Over which time a limit is counted, by the programme's calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// Over all of it.
@@ -433,7 +436,7 @@ pub enum Period {
 }
 
 /// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitCount {
     /// Receipts on which it gave something.
@@ -446,7 +449,7 @@ pub enum LimitCount {
 }
 
 /// What of a promotion works without the hub.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OfflinePolicy {
     /// All of it.
@@ -467,7 +470,7 @@ impl OfflinePolicy {
 }
 
 /// Points that a reward costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PointsPrice {
     /// From which account; the one that pays when none is given.
@@ -481,7 +484,7 @@ pub struct PointsPrice {
 }
 
 /// A share of members, by a stable hash: the rest is the control group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentShare {
     /// Experiments of one name split members in the same way.

@@ -1,5 +1,6 @@
 //! Coupons, gift cards, referrals, and what returns give back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Text;
@@ -9,7 +10,7 @@ use crate::money::Minor;
 
 /// A series of coupons. A member's coupons are units of an account: each is credited with the account's activation and
 /// expiry, and used by taking one unit. A bearer's coupon is a numbered card with one unit on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeriesRules {
     /// Its name, as printed.
@@ -28,7 +29,7 @@ pub struct SeriesRules {
 }
 
 /// Gift cards: bought at a till for money, and paid with as often as there is something on them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GiftCardRules {
     /// The account that holds their value; its expiry is theirs.
@@ -40,7 +41,7 @@ pub struct GiftCardRules {
 }
 
 /// Points for bringing friends, credited when the friend joins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReferralRules {
     /// The account credited.
@@ -52,7 +53,7 @@ pub struct ReferralRules {
 }
 
 /// What becomes of points when goods come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReturnRules {
     /// Spent points go back with the expiry that they had; if it is nearer than so many days, with this many days to
@@ -63,7 +64,7 @@ pub struct ReturnRules {
 }
 
 /// What if earned points that are to be taken back were spent already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shortfall {
     /// The account goes below zero, and later earning works it off.

@@ -1,12 +1,13 @@
 //! Tiers: thresholds, what they are compared with, and how long a tier is kept.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Text;
 use crate::money::Minor;
 
 /// One tier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TierRules {
     /// Short code, such as `gold`.
@@ -20,7 +21,7 @@ pub struct TierRules {
 }
 
 /// What the thresholds of tiers are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tiering {
     /// What is summed.
@@ -32,7 +33,7 @@ pub struct Tiering {
 }
 
 /// What is summed for tiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TierMeasure {
     /// Money paid for goods, less what came back.
@@ -45,7 +46,7 @@ pub enum TierMeasure {
 }
 
 /// Over which time tiers are summed, by the programme's calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "over", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TierWindow {
     /// All of membership.

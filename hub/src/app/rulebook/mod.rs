@@ -1,6 +1,8 @@
 //! The rule book at head office: a draft that people edit, and the publications that stores run.
 
 pub mod draft;
+#[cfg(test)]
+pub mod gallery;
 pub mod kill;
 pub mod publish;
 mod saves;
@@ -114,6 +116,8 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests {
     use kopilka_crdt::rulebook::model::Text;

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use json_patch::Patch;
 use kopilka_crdt::ids::ProgrammeId;
 use kopilka_crdt::rulebook::RuleBook;
+use kopilka_crdt::rulebook::schema::json_schema;
 use kopilka_rules::validation::unpublishable;
 
 use super::file::{Format, read_text};
@@ -35,6 +36,8 @@ pub enum DraftCommand {
         #[command(flatten)]
         source: SourceFile,
     },
+    /// Print the rule book's schema (JSON Schema 2020-12), for editors that complete and check while one types
+    Schema,
     /// Places that people set to different values at the same time; * marks the value that the draft shows
     ///
     /// An edit of the place (add or replace, also with the value that is shown) settles it.
@@ -156,6 +159,7 @@ impl DraftCommand {
                     Err(RuleBookError::Problems(problems).into())
                 }
             }
+            Self::Schema => output.document(&json_schema()),
             Self::Conflicts { programme } => {
                 let draft = draft::show(hub, programme).await?;
                 print::conflicts(output, &RuleConflictView::all(&draft))
