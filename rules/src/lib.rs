@@ -2,7 +2,7 @@
 //!
 //! Entry points: [`Programme::compile`] once a publication, then [`pricing::quote`] and [`redemption::authorise`] at
 //! the node, [`reversal::reverse`] for returns, [`verdict::judge`] and [`placement`] at the hub, and
-//! [`validation::problems`] before a rule book is published.
+//! [`validation::problems`] and [`replay`] before a rule book is published.
 
 pub mod gift_card;
 pub mod moment;
@@ -12,6 +12,7 @@ pub mod pricing;
 pub mod programme;
 pub mod promotion;
 pub mod redemption;
+pub mod replay;
 pub mod repricing;
 pub mod reversal;
 pub mod tier;

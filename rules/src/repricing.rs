@@ -112,7 +112,7 @@ fn wishes(purchase: &Purchase) -> Wishes {
 }
 
 /// Balances that cover just what was spent, and the rewards that were bought with it.
-fn spent(
+pub(crate) fn spent(
     programme: &Programme,
     purchase: &Purchase,
 ) -> Result<(BTreeMap<AccountId, Minor>, Rewards), AmountError> {

@@ -28,8 +28,8 @@ pub enum Rule {
 #[rustfmt::skip]
 const ROUTES: &[(&str, &str, Rule)] = {
     use Permission::{
-        Block, EraseProfile, IssueCoupons, IssueGiftCards, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers,
-        ReadRules, RevokeNode, Staff, StopPromotion, WriteCatalogue, WriteMembers, WriteRules, WriteTags,
+        ApproveRules, Block, EraseProfile, IssueCoupons, IssueGiftCards, OpenProfile, Own, ReadAudit, ReadCases, ReadCatalogue, ReadMembers,
+        ReadRules, RevokeNode, SetApproval, Staff, StopPromotion, WriteCatalogue, WriteMembers, WriteRules, WriteTags,
     };
     use Rule::{Needs, Open};
     &[
@@ -66,6 +66,13 @@ const ROUTES: &[(&str, &str, Rule)] = {
         ("POST", "/v1/programmes/{programme}/rule-book/revert", Needs(WriteRules)),
         ("GET", "/v1/programmes/{programme}/publications", Needs(ReadRules)),
         ("POST", "/v1/programmes/{programme}/publications", Needs(WriteRules)),
+        ("GET", "/v1/programmes/{programme}/rule-book/replay", Needs(ReadRules)),
+        ("GET", "/v1/programmes/{programme}/proposals", Needs(ReadRules)),
+        ("GET", "/v1/programmes/{programme}/proposals/{number}", Needs(ReadRules)),
+        ("POST", "/v1/programmes/{programme}/proposals/{number}/approve", Needs(ApproveRules)),
+        ("POST", "/v1/programmes/{programme}/proposals/{number}/reject", Needs(WriteRules)),
+        ("GET", "/v1/programmes/{programme}/approval", Needs(ReadRules)),
+        ("PATCH", "/v1/programmes/{programme}/approval", Needs(SetApproval)),
         ("GET", "/v1/programmes/{programme}/publications/{number}", Needs(ReadRules)),
         ("GET", "/v1/programmes/{programme}/publications/{number}/diff/{to}", Needs(ReadRules)),
         ("POST", "/v1/programmes/{programme}/publications/{number}/roll-back", Needs(WriteRules)),

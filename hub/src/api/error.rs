@@ -29,6 +29,7 @@ impl From<StoreError> for Problem {
                 )
             }
             StoreError::Exists(_)
+            | StoreError::Refused(_)
             | StoreError::Damaged(_)
             | StoreError::TooLarge
             | StoreError::Version
@@ -133,6 +134,26 @@ impl From<RuleBookError> for Problem {
             ),
             RuleBookError::Merge { .. } => edited_meanwhile(text),
             RuleBookError::Document(error) => of_document(&error),
+            RuleBookError::Stale => Self::conflict(
+                "proposal_stale",
+                text,
+                "Publish the draft again: its effect is looked at anew.",
+            ),
+            RuleBookError::OwnProposal => Self::forbidden(
+                "own_proposal",
+                text,
+                "Ask one of those whom the proposal names as approvers.",
+            ),
+            RuleBookError::NoApprover => Self::forbidden(
+                "role_refused",
+                text,
+                "Ask one of those whom the proposal names as approvers.",
+            ),
+            RuleBookError::Settled(_) => Self::conflict(
+                "proposal_settled",
+                text,
+                "Read the proposal to see who decided and why.",
+            ),
             RuleBookError::Problems(problems) => {
                 let shown = problems.iter().take(PROBLEMS_SHOWN_MAX);
                 let lines: Vec<_> = shown

@@ -11,6 +11,7 @@ mod import;
 mod members;
 mod nodes;
 mod promotions;
+mod publications;
 mod rules;
 mod security;
 mod sessions;
@@ -129,7 +130,16 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(rules::version))
         .routes(routes!(rules::diff_versions))
         .routes(routes!(rules::revert))
-        .routes(routes!(rules::publications, rules::publish))
+        .routes(routes!(rules::publications, publications::publish))
+        .routes(routes!(publications::replay))
+        .routes(routes!(publications::proposals))
+        .routes(routes!(publications::proposal))
+        .routes(routes!(publications::approve))
+        .routes(routes!(publications::reject))
+        .routes(routes!(
+            publications::thresholds,
+            publications::set_thresholds
+        ))
         .routes(routes!(rules::publication))
         .routes(routes!(rules::diff))
         .routes(routes!(rules::roll_back))

@@ -53,10 +53,10 @@ pub struct DiffQuery {
 #[serde(deny_unknown_fields)]
 pub struct PublishBody {
     /// Why.
-    note: String,
+    pub(super) note: String,
     /// Whether to take the values that the draft shows where conflicts are open.
     #[serde(default)]
-    despite_conflicts: bool,
+    pub(super) despite_conflicts: bool,
 }
 
 /// A note on a publication.
@@ -64,7 +64,7 @@ pub struct PublishBody {
 #[serde(deny_unknown_fields)]
 pub struct NoteBody {
     /// Why.
-    note: String,
+    pub(super) note: String,
 }
 
 /// The rule book's schema, in JSON Schema 2020-12, for editors and programs that write rule books
@@ -166,25 +166,6 @@ pub async fn publications(
 ) -> Answer<ListView<PublicationView>> {
     let all = publish::all(&state.hub, programme).await?;
     Ok(ApiJson(all.iter().map(PublicationView::from).collect()))
-}
-
-/// Publish the draft to all stores
-#[utoipa::path(post, path = "/v1/programmes/{programme}/publications", tag = "rules", security(("session" = [])),
-    params(("programme" = String, Path)), request_body = PublishBody,
-    responses((status = 201, body = PublicationView)))]
-pub async fn publish(
-    State(state): State<ApiState>,
-    caller: Caller,
-    ApiPath(Id(programme)): ApiPath<Id<ProgrammeId>>,
-    ApiJson(body): ApiJson<PublishBody>,
-) -> Created<PublicationView> {
-    let PublishBody {
-        note,
-        despite_conflicts,
-    } = body;
-    let actor = caller.actor();
-    let made = publish::publish(&state.hub, &actor, programme, &note, despite_conflicts).await?;
-    Ok(created(PublicationView::from(&made)))
 }
 
 /// The rules of one publication

@@ -4,6 +4,7 @@ use kopilka_crdt::identifier::LookupKey;
 use kopilka_crdt::ids::{CashierId, Incarnation, NodeId, PartnerId, ProgrammeId, StoreId, TillId};
 use kopilka_protocol::key::PublicKey;
 use kopilka_protocol::message::Seen;
+use kopilka_rules::replay::Thresholds;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,9 @@ pub struct Programme {
     pub lookup_key: LookupKey,
     /// Number of its last publication; 0: none.
     pub publication: u32,
+    /// Up to which effect a publication needs no second person.
+    #[serde(default)]
+    pub approval: Thresholds,
 }
 
 /// A legal entity that owns stores.
@@ -144,6 +148,9 @@ pub struct PublicationEntity {
     pub signed: String,
     /// Who published it.
     pub by: String,
+    /// The second person who agreed, when one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     /// When, milliseconds since 1970.
     pub at_ms: u64,
     /// In words.

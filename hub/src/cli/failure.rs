@@ -16,6 +16,7 @@ use crate::app::action::ActionError;
 use crate::app::import::ImportError;
 use crate::app::resources::BulkError;
 use crate::app::rulebook::RuleBookError;
+use crate::app::staff::session::SignInError;
 use crate::store::StoreError;
 
 /// Why a command failed.
@@ -41,6 +42,8 @@ pub enum Failure {
     Action(#[from] ActionError),
     #[error(transparent)]
     RuleBook(#[from] RuleBookError),
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     #[error(transparent)]
     Import(#[from] ImportError),
     #[error(transparent)]
@@ -115,6 +118,7 @@ impl Failure {
             | Self::Telemetry(_)
             | Self::Action(_)
             | Self::RuleBook(_)
+            | Self::SignIn(_)
             | Self::Import(_)
             | Self::Bulk(_)
             | Self::Read { .. }
@@ -142,6 +146,7 @@ fn of_store(error: &StoreError) -> Exit {
         StoreError::Full
         | StoreError::Contended
         | StoreError::Exists(_)
+        | StoreError::Refused(_)
         | StoreError::TooLarge
         | StoreError::Range(_) => Exit::Failure,
     }

@@ -11,6 +11,7 @@ mod output;
 mod print;
 mod progress;
 mod promotions;
+mod publishing;
 mod rules;
 mod run;
 mod security;

@@ -9,6 +9,7 @@ use kopilka_crdt::ids::ProgrammeId;
 
 use super::Session;
 use super::failure::Failure;
+use super::publishing::PublishingCommand;
 use crate::app::rulebook::publish;
 use crate::view::rules::PublicationView;
 
@@ -22,18 +23,8 @@ pub enum RulebookCommand {
         #[arg(long)]
         programme: ProgrammeId,
     },
-    /// Publish the draft to all stores
-    Publish {
-        /// The programme, such as p1
-        #[arg(long)]
-        programme: ProgrammeId,
-        /// Why
-        #[arg(long)]
-        note: String,
-        /// Take the values that the draft shows where conflicts are open
-        #[arg(long)]
-        despite_conflicts: bool,
-    },
+    #[command(flatten)]
+    Publishing(PublishingCommand),
     /// Publish an earlier publication's rules again, and set the draft to them
     RollBack {
         /// The programme, such as p1
@@ -60,15 +51,7 @@ impl RulebookCommand {
                 let columns = ["number", "at", "author", "note"];
                 output.list(all.iter().map(PublicationView::from), &columns)
             }
-            Self::Publish {
-                programme,
-                note,
-                despite_conflicts,
-            } => {
-                let made =
-                    publish::publish(hub, actor, programme, &note, despite_conflicts).await?;
-                output.item(&PublicationView::from(&made))
-            }
+            Self::Publishing(command) => command.execute(session).await,
             Self::RollBack {
                 programme,
                 to,

@@ -110,7 +110,8 @@ impl StaffCommand {
     }
 }
 
-fn password(file: Option<&Path>) -> Result<String, Failure> {
+/// A password from a file, or from the standard input.
+pub fn password(file: Option<&Path>) -> Result<String, Failure> {
     let text = match file {
         Some(path) => std::fs::read_to_string(path).map_err(|source| Failure::Read {
             path: path.to_owned(),

@@ -8,6 +8,7 @@ mod columns;
 mod decision;
 mod migration;
 mod postgres;
+mod proposal;
 mod rows;
 mod sqlite;
 mod statements;
@@ -22,6 +23,7 @@ use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId}
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::sealed::MemberKey;
 
+pub use proposal::{ProposalDecision, ProposalOutcome, ProposalRow, Settlement};
 pub use rows::{
     AuditRow, BlockRow, CaseRow, Changes, Entity, EntityChange, EntityKind, FeedPage, FeedRow,
     Heads, KeyState, Keys, LogRow, MemberRow, OperationRow, ProfileRow, Rows,
@@ -48,6 +50,9 @@ pub enum StoreError {
     /// A stored row cannot be read.
     #[error("a row of {0} is damaged")]
     Damaged(&'static str),
+    /// The row is not in a state that allows the change.
+    #[error("this {0} does not allow the change")]
+    Refused(&'static str),
     /// A row that must be unique exists already.
     #[error("{0} exists already")]
     Exists(&'static str),
@@ -156,6 +161,13 @@ pub trait Store: Send + Sync + 'static {
         log: (NodeId, Incarnation),
     ) -> Result<Option<(MemberRow, Option<Tip>)>, StoreError>;
 
+    /// Members by their identifiers; those that are not known are not in the map.
+    async fn members(
+        &self,
+        programme: ProgrammeId,
+        members: &[MemberId],
+    ) -> Result<BTreeMap<MemberId, MemberRow>, StoreError>;
+
     /// Who an identifier belongs to.
     async fn find(
         &self,
@@ -183,6 +195,14 @@ pub trait Store: Send + Sync + 'static {
         &self,
         programme: ProgrammeId,
         member: MemberId,
+        before: Option<(u64, OperationId)>,
+        limit: usize,
+    ) -> Result<Vec<OperationRow>, StoreError>;
+
+    /// A programme's purchases, newest first, before a given (taken_in_ms, id), at most `limit`.
+    async fn purchases(
+        &self,
+        programme: ProgrammeId,
         before: Option<(u64, OperationId)>,
         limit: usize,
     ) -> Result<Vec<OperationRow>, StoreError>;
@@ -248,6 +268,32 @@ pub trait Store: Send + Sync + 'static {
         &self,
         changes: &[EntityChange],
         audit: Option<&AuditRow>,
+    ) -> Result<(), StoreError>;
+
+    /// A programme's proposals, newest first, before a given number, at most `limit`.
+    async fn proposals(
+        &self,
+        programme: ProgrammeId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<ProposalRow>, StoreError>;
+
+    /// Adds a proposal, which takes the place of the one that waits, with a note of who did it. `Exists` when its number
+    /// was given to another.
+    async fn propose(
+        &self,
+        programme: ProgrammeId,
+        proposal: &ProposalRow,
+        audit: &AuditRow,
+    ) -> Result<(), StoreError>;
+
+    /// Settles a proposal and changes entities with it, all together, with a note of who did it. `Refused` when the
+    /// proposal does not wait, or when its author would approve it; `Exists` when an expected version does not match.
+    async fn settle(
+        &self,
+        settlement: &Settlement,
+        changes: &[EntityChange],
+        audit: &AuditRow,
     ) -> Result<(), StoreError>;
 
     /// The next number of a kind of entity, never given before.

@@ -19,6 +19,15 @@ pub(super) const HISTORY: &str = concat!(
      ORDER BY taken_in_ms DESC, node DESC, incarnation DESC, sequence DESC LIMIT $7"
 );
 
+/// A programme's purchases, newest first.
+pub(super) const PURCHASES: &str = concat!(
+    "SELECT ",
+    operation_columns!(),
+    " FROM operation WHERE programme = $1 AND kind = 'purchase' \
+     AND (taken_in_ms, node, incarnation, sequence) < ($2, $3, $4, $5) \
+     ORDER BY taken_in_ms DESC, node DESC, incarnation DESC, sequence DESC LIMIT $6"
+);
+
 /// Operations of one log, in order.
 pub(super) const RUN: &str = concat!(
     "SELECT ",

@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod members;
+pub mod replay;
 pub mod resources;
 pub mod rules;
 pub mod security;

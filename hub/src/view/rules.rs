@@ -152,6 +152,8 @@ pub struct PublicationView {
     pub at: String,
     /// By whom.
     pub author: String,
+    /// The second person who agreed, when one was needed.
+    pub approved_by: Option<String>,
     /// Why.
     pub note: String,
 }
@@ -162,6 +164,7 @@ impl From<&PublicationEntity> for PublicationView {
             number: publication.number,
             at: time(publication.at_ms),
             author: publication.by.clone(),
+            approved_by: publication.approved_by.clone(),
             note: publication.note.clone(),
         }
     }

@@ -9,6 +9,9 @@ mod house;
 mod import;
 mod members;
 mod promotions;
+mod publications;
 mod resources;
 mod rules;
+#[path = "../shared/sales.rs"]
+mod sales;
 mod sessions;

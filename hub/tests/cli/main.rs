@@ -5,5 +5,8 @@
 mod bench;
 mod commands;
 mod drafts;
+mod publishing;
 mod resources;
+#[path = "../shared/sales.rs"]
+mod sales;
 mod serving;

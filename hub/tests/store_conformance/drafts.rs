@@ -3,6 +3,7 @@
 use kopilka_hub::app::Hub;
 use kopilka_hub::app::action::Actor;
 use kopilka_hub::app::rulebook::draft::{self, Draft};
+use kopilka_hub::app::rulebook::publish::Outcome;
 use kopilka_hub::app::rulebook::{RuleBookError, parse, publish};
 use kopilka_hub::store::{EntityChange, EntityKind};
 use serde_json::json;
@@ -28,8 +29,12 @@ async fn edit(
 }
 
 async fn publish(hub: &Hub) -> Result<u32, RuleBookError> {
-    let made = publish::publish(hub, &Actor::staff("olga"), PROGRAMME, "n", false).await;
-    made.map(|publication| publication.number)
+    let olga = Actor::staff("olga");
+    let made = publish::publish(hub, &olga, PROGRAMME, "n", false, &mut |_| ()).await;
+    made.map(|outcome| match outcome {
+        Outcome::Published { publication, .. } => publication.number,
+        Outcome::Waiting(proposal) => panic!("nothing was sold: {proposal:?}"),
+    })
 }
 
 /// Everybody starts from version 1, at both processes: what they set is there, and what two set is told.

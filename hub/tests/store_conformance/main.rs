@@ -9,9 +9,12 @@ mod erasure;
 mod feed;
 mod hubs;
 mod opening;
+mod proposals;
 mod races;
 mod reads;
 mod resources;
+#[path = "../shared/sales.rs"]
+mod sales;
 mod sample;
 mod shop;
 mod subject;
@@ -64,6 +67,8 @@ on_both_engines! {
     feed::a_walk_misses_nothing_while_others_write,
     feed::snapshots_go_by_identifier,
     reads::history_is_paged_newest_first,
+    reads::purchases_are_paged_newest_first,
+    reads::members_are_read_together,
     reads::logs_are_read_in_runs,
     reads::members_are_due_in_time,
     reads::cases_and_staff_actions_are_paged,
@@ -77,6 +82,10 @@ on_both_engines! {
     drafts::edits_at_two_processes_meet,
     drafts::a_damaged_save_gives_way_to_the_last_good_one,
     drafts::a_lost_draft_begins_anew_from_a_rule_book,
+    proposals::one_proposal_waits_at_a_time,
+    proposals::no_author_approves_their_own,
+    proposals::an_approval_and_its_publication_are_one,
+    proposals::two_hubs_publish_what_was_proposed_once,
     erasure::an_erased_member_keeps_cards_and_points,
     erasure::what_a_store_wrote_before_it_knew_stays_out,
     resources::numbers_are_told_once_and_open_their_card,

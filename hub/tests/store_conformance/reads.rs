@@ -1,6 +1,6 @@
 //! What staff and nodes read in pages.
 
-use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId};
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
 use kopilka_hub::store::{AuditRow, CaseRow, Changes, OperationRow, Rows, Store};
 
 use crate::sample::{NO_LOG, PROGRAMME, member_keys, operation, put_member};
@@ -52,6 +52,52 @@ pub async fn history_is_paged_newest_first(subject: &Subject) {
         }
     }
     assert_eq!(found, expected);
+}
+
+pub async fn purchases_are_paged_newest_first(subject: &Subject) {
+    let store = subject.open().await;
+    let mut rows = Vec::new();
+    for sequence in 1..=6 {
+        for node in [2, 10] {
+            rows.push(operation(node, sequence, Some(ANNA)));
+        }
+        rows.push(OperationRow {
+            kind: "gift",
+            ..operation(3, sequence, Some(ANNA))
+        });
+    }
+    put_operations(&*store, rows.clone()).await;
+    let place = |row: &OperationRow| (row.taken_in_ms, row.id);
+    let purchases = rows.iter().filter(|row| row.kind == "purchase");
+    let mut expected: Vec<_> = purchases.map(place).collect();
+    expected.sort_unstable();
+    expected.reverse();
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        let before = found.last().copied();
+        let page = store.purchases(PROGRAMME, before, 5).await.unwrap();
+        assert!(page.iter().all(|row| rows.contains(row)), "{page:?}");
+        found.extend(page.iter().map(place));
+    }
+    assert_eq!(found, expected);
+    let other = ProgrammeId(PROGRAMME.0 + 1);
+    assert_eq!(store.purchases(other, None, 5).await.unwrap(), []);
+}
+
+pub async fn members_are_read_together(subject: &Subject) {
+    let store = subject.open().await;
+    for id in [1, 2, 9] {
+        put_member(&*store, MemberId(id), 1, None).await;
+    }
+    let wanted = [9, 1, 7, 1].map(MemberId);
+    let found = store.members(PROGRAMME, &wanted).await.unwrap();
+    let ids: Vec<_> = found.keys().copied().collect();
+    assert_eq!(ids, [MemberId(1), MemberId(9)]);
+    for (id, row) in &found {
+        let alone = store.member(PROGRAMME, *id, NO_LOG).await.unwrap();
+        assert_eq!(alone.unwrap().0, *row);
+    }
+    assert!(store.members(PROGRAMME, &[]).await.unwrap().is_empty());
 }
 
 pub async fn logs_are_read_in_runs(subject: &Subject) {

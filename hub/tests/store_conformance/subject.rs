@@ -64,13 +64,20 @@ impl Subject {
 
     /// Runs SQL behind the store's back.
     pub async fn execute(&self, sql: &str) {
+        self.try_execute(sql).await.unwrap();
+    }
+
+    /// The same, with what the database says against it.
+    pub async fn try_execute(&self, sql: &str) -> Result<(), String> {
         match &self.settings {
             StoreSettings::Sqlite { path } => {
                 let connection = rusqlite::Connection::open(path).unwrap();
-                connection.execute_batch(sql).unwrap();
+                let done = connection.execute_batch(sql);
+                done.map_err(|error| error.to_string())
             }
             StoreSettings::Postgres { url, .. } | StoreSettings::PostgresVerified { url, .. } => {
-                connect(url).await.batch_execute(sql).await.unwrap();
+                let done = connect(url).await.batch_execute(sql).await;
+                done.map_err(|error| format!("{error:?}"))
             }
         }
     }

@@ -5,6 +5,7 @@ mod ladder;
 mod placement;
 mod pricing;
 mod records;
+mod replay;
 mod reversal;
 mod reversal_accounts;
 mod shopper;

@@ -180,6 +180,14 @@ impl Document {
         conflict::all(&self.automerge, &history)
     }
 
+    /// Hashes of the changes that no other change follows, hexadecimal: they name this very state of the document.
+    pub fn heads(&mut self) -> Vec<String> {
+        let heads = self.automerge.get_heads();
+        let mut named: Vec<String> = heads.iter().map(ToString::to_string).collect();
+        named.sort_unstable();
+        named
+    }
+
     /// All changes, oldest first.
     pub fn history(&mut self) -> Vec<Change> {
         let changes = self.automerge.get_changes_meta(&[]);

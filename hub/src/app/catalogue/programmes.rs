@@ -4,6 +4,7 @@ use kopilka_crdt::identifier::LookupKey;
 use kopilka_crdt::ids::{PartnerId, ProgrammeId};
 use kopilka_crdt::rulebook::model::Text;
 use kopilka_crdt::rulebook::{Publication, RuleBook};
+use kopilka_rules::replay::Thresholds;
 use kopilka_shell::clock;
 use serde_json::json;
 
@@ -31,6 +32,7 @@ pub async fn create(hub: &Hub, actor: &Actor, name: &Text) -> Result<Programme, 
         name: name.ru,
         lookup_key: LookupKey(clock::random_bytes()),
         publication: 1,
+        approval: Thresholds::default(),
     };
     let first = Publication::new(id, 1, now_ms, &rules);
     let changes = [

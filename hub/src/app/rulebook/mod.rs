@@ -1,10 +1,12 @@
 //! The rule book at head office: a draft that people edit, and the publications that stores run.
 
+pub mod approval;
 pub mod draft;
 #[cfg(test)]
 pub mod gallery;
 pub mod kill;
 pub mod publish;
+pub mod replay;
 mod saves;
 pub mod versions;
 
@@ -52,6 +54,18 @@ pub enum RuleBookError {
     /// The document cannot hold this, or has no such version.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The draft or the rules in force are not those of the proposal any more.
+    #[error("the draft or the rules in force have changed since the proposal was made")]
+    Stale,
+    /// Whoever asked for a publication cannot agree to it.
+    #[error("a proposal is approved by somebody other than its author")]
+    OwnProposal,
+    /// The role does not allow decisions about proposals.
+    #[error("your role does not decide about proposals")]
+    NoApprover,
+    /// The proposal does not wait any more.
+    #[error("the proposal was {0} already")]
+    Settled(&'static str),
     /// The draft contradicts itself and cannot be published.
     #[error("the rule book has {} problems", .0.len())]
     Problems(Vec<Problem>),

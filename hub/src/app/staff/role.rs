@@ -54,6 +54,10 @@ pub enum Permission {
     WriteRules,
     /// Stop and release promotions in stores.
     StopPromotion,
+    /// Agree to publications of large effect, or turn them down.
+    ApproveRules,
+    /// Say which effect is large.
+    SetApproval,
     /// Look up members; names and phones masked.
     ReadMembers,
     /// Open a member's questionnaire.
@@ -89,6 +93,8 @@ impl Permission {
             Self::ReadRules => &[Owner, HeadOffice, Marketer, Security, Auditor],
             Self::WriteRules => &[Owner, HeadOffice, Marketer],
             Self::StopPromotion => &[Owner, HeadOffice, Marketer, Security],
+            Self::ApproveRules => &[Owner, HeadOffice],
+            Self::SetApproval => &[Owner],
             Self::ReadMembers => &[Owner, HeadOffice, Security, Support, Auditor],
             Self::OpenProfile => &[Owner, HeadOffice, Support],
             Self::WriteMembers => &[Owner, HeadOffice, Support],

@@ -224,6 +224,26 @@ pub(super) async fn member(
         .map(|(_, row)| row))
 }
 
+/// Members; those that are not known are left out.
+pub(super) async fn members(
+    session: &mut Session<'_>,
+    programme: u16,
+    ids: &[MemberId],
+    partitions: u16,
+) -> Result<BTreeMap<MemberId, MemberRow>, StoreError> {
+    const MEMBERS: &str = concat!(
+        "SELECT ",
+        member_columns!(),
+        " FROM UNNEST($2::BIGINT[], $3::BIGINT[]) AS wanted (partition, id) \
+         JOIN member ON programme = $1 AND member.partition = wanted.partition AND member.id = wanted.id"
+    );
+    let (wanted_partitions, wanted) = places(ids, partitions)?;
+    let programme = i64::from(programme);
+    let values: super::pool::Values<'_> = &[&programme, &wanted_partitions, &wanted];
+    let rows = session.query(MEMBERS, values).await?;
+    rows.iter().map(member_row).collect()
+}
+
 /// Who an identifier belongs to.
 pub(super) async fn identifier(
     session: &mut Session<'_>,

@@ -4,6 +4,7 @@ mod entity;
 mod load;
 mod number;
 mod pool;
+mod proposal;
 mod read;
 mod tls;
 mod write;
@@ -22,6 +23,7 @@ use tokio_postgres::Client;
 use super::columns::entity_kind;
 use super::decision::{assert_loaded, check_size};
 use super::migration::migration_error;
+use super::proposal::{ProposalRow, Settlement};
 use super::rows::{
     AuditRow, BlockRow, CaseRow, Entity, EntityChange, EntityKind, FeedPage, Heads, Keys, LogRow,
     MemberRow, OperationRow, ProfileRow,
@@ -167,6 +169,21 @@ impl Store for Postgres {
         }
     }
 
+    async fn members(
+        &self,
+        programme: ProgrammeId,
+        members: &[MemberId],
+    ) -> Result<BTreeMap<MemberId, MemberRow>, StoreError> {
+        let mut lent = self.pool.lend().await?;
+        load::members(
+            &mut lent.view().await?,
+            programme.0,
+            members,
+            self.partitions,
+        )
+        .await
+    }
+
     async fn find(
         &self,
         programme: ProgrammeId,
@@ -204,6 +221,16 @@ impl Store for Postgres {
     ) -> Result<Vec<OperationRow>, StoreError> {
         let mut lent = self.pool.lend().await?;
         read::operations_of(&mut lent.view().await?, programme, member, before, limit).await
+    }
+
+    async fn purchases(
+        &self,
+        programme: ProgrammeId,
+        before: Option<(u64, OperationId)>,
+        limit: usize,
+    ) -> Result<Vec<OperationRow>, StoreError> {
+        let mut lent = self.pool.lend().await?;
+        read::purchases(&mut lent.view().await?, programme, before, limit).await
     }
 
     async fn operations_between(
@@ -288,6 +315,46 @@ impl Store for Postgres {
         let mut attempts = Attempts::default();
         loop {
             match self.attempt_entities(changes, audit).await {
+                Err(error @ StoreError::Contended) => attempts.pause(error).await?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn proposals(
+        &self,
+        programme: ProgrammeId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<ProposalRow>, StoreError> {
+        let mut lent = self.pool.lend().await?;
+        proposal::proposals(&mut lent.view().await?, programme, before, limit).await
+    }
+
+    async fn propose(
+        &self,
+        programme: ProgrammeId,
+        proposal: &ProposalRow,
+        audit: &AuditRow,
+    ) -> Result<(), StoreError> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.attempt_proposal(programme, proposal, audit).await {
+                Err(error @ StoreError::Contended) => attempts.pause(error).await?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn settle(
+        &self,
+        settlement: &Settlement,
+        changes: &[EntityChange],
+        audit: &AuditRow,
+    ) -> Result<(), StoreError> {
+        let mut attempts = Attempts::default();
+        loop {
+            match self.attempt_settlement(settlement, changes, audit).await {
                 Err(error @ StoreError::Contended) => attempts.pause(error).await?,
                 outcome => return outcome,
             }

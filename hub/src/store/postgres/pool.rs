@@ -81,6 +81,7 @@ fn table_word(table: Option<&str>) -> &'static str {
         Some("log") => "log",
         Some("block_order") => "block order",
         Some("entity") => "entity",
+        Some("proposal") => "proposal",
         Some(_) | None => "row",
     }
 }

@@ -137,6 +137,25 @@ pub(super) async fn operations_of(
     all(view, statements::HISTORY, values, operation_row).await
 }
 
+/// A programme's purchases, newest first.
+pub(super) async fn purchases(
+    view: &mut Session<'_>,
+    programme: ProgrammeId,
+    before: Option<(u64, OperationId)>,
+    limit: usize,
+) -> Result<Vec<OperationRow>, StoreError> {
+    let (taken_in_ms, node, incarnation, sequence) = history_cursor(before);
+    let values: Values<'_> = &[
+        &i64::from(programme.0),
+        &taken_in_ms,
+        &node,
+        &incarnation,
+        &sequence,
+        &limit_column(limit),
+    ];
+    all(view, statements::PURCHASES, values, operation_row).await
+}
+
 /// Operations of one log, in order.
 pub(super) async fn operations_between(
     view: &mut Session<'_>,

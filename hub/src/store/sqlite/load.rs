@@ -47,11 +47,10 @@ pub(super) fn all<T, C: Default + Extend<T>>(
 pub(super) fn rows(connection: &Connection, keys: &Keys) -> Result<Rows, StoreError> {
     const RECEIPT: &str = "SELECT node, incarnation, sequence FROM receipt \
         WHERE programme = ? AND till = ? AND day = ? AND number = ?";
-    let mut rows = Rows::default();
-    for id in &keys.members {
-        let found = member(connection, keys.programme, *id)?;
-        rows.members.extend(found.map(|row| (*id, row)));
-    }
+    let mut rows = Rows {
+        members: members(connection, keys.programme, &keys.members)?,
+        ..Rows::default()
+    };
     for key in &keys.receipts {
         let receipt = column(key.number, "receipt number")?;
         let place = params![keys.programme, key.till.0, key.day.0, receipt];
@@ -94,6 +93,20 @@ pub(super) fn member(
     let place = params![programme, column(id.0, "member identifier")?];
     let row = one(connection, MEMBER, place, |row| member_row(row))?;
     Ok(row.map(|(_, row)| row))
+}
+
+/// Members; those that are not known are left out.
+pub(super) fn members(
+    connection: &Connection,
+    programme: u16,
+    ids: &[MemberId],
+) -> Result<BTreeMap<MemberId, MemberRow>, StoreError> {
+    let mut found = BTreeMap::new();
+    for id in ids {
+        let row = member(connection, programme, *id)?;
+        found.extend(row.map(|row| (*id, row)));
+    }
+    Ok(found)
 }
 
 /// Who an identifier belongs to.

@@ -17,7 +17,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
 use super::columns::entity_kind;
-use super::decision::{assert_loaded, check_size, is_news};
+use super::decision::{assert_loaded, check_size};
+use super::proposal::{ProposalRow, Settlement};
 use super::rows::{
     AuditRow, BlockRow, CaseRow, Entity, EntityChange, EntityKind, FeedPage, Heads, Keys, LogRow,
     MemberRow, OperationRow, ProfileRow,
@@ -111,6 +112,16 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn members(
+        &self,
+        programme: ProgrammeId,
+        members: &[MemberId],
+    ) -> Result<BTreeMap<MemberId, MemberRow>, StoreError> {
+        self.readers
+            .view(|view| load::members(view, programme.0, members))
+            .await
+    }
+
     async fn find(
         &self,
         programme: ProgrammeId,
@@ -151,6 +162,17 @@ impl Store for Sqlite {
     ) -> Result<Vec<OperationRow>, StoreError> {
         self.readers
             .view(|view| read::operations_of(view, programme, member, before, limit))
+            .await
+    }
+
+    async fn purchases(
+        &self,
+        programme: ProgrammeId,
+        before: Option<(u64, OperationId)>,
+        limit: usize,
+    ) -> Result<Vec<OperationRow>, StoreError> {
+        self.readers
+            .view(|view| read::purchases(view, programme, before, limit))
             .await
     }
 
@@ -242,16 +264,43 @@ impl Store for Sqlite {
         changes: &[EntityChange],
         audit: Option<&AuditRow>,
     ) -> Result<(), StoreError> {
+        self.transact(|transaction| write::entities(transaction, changes, audit))
+            .await
+    }
+
+    async fn proposals(
+        &self,
+        programme: ProgrammeId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<ProposalRow>, StoreError> {
+        self.readers
+            .view(|view| read::proposals(view, programme, before, limit))
+            .await
+    }
+
+    async fn propose(
+        &self,
+        programme: ProgrammeId,
+        proposal: &ProposalRow,
+        audit: &AuditRow,
+    ) -> Result<(), StoreError> {
         self.transact(|transaction| {
-            for change in changes {
-                write::entity(transaction, change)?;
-            }
-            if is_news(changes) {
-                write::next(transaction, "entities", 0, 1)?;
-            }
-            audit
-                .into_iter()
-                .try_for_each(|row| write::insert_audit(transaction, row))
+            write::propose(transaction, programme, proposal)?;
+            write::insert_audit(transaction, audit)
+        })
+        .await
+    }
+
+    async fn settle(
+        &self,
+        settlement: &Settlement,
+        changes: &[EntityChange],
+        audit: &AuditRow,
+    ) -> Result<(), StoreError> {
+        self.transact(|transaction| {
+            write::settle(transaction, settlement)?;
+            write::entities(transaction, changes, Some(audit))
         })
         .await
     }

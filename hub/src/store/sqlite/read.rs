@@ -14,6 +14,7 @@ use crate::store::columns::{
     feed_row, history_cursor, key_row, limit_column, number, operation_row, prefix_range,
     profile_row, programme_number, text_column,
 };
+use crate::store::proposal::{PROPOSALS, ProposalRow, proposal_row};
 use crate::store::rows::{
     AuditRow, BlockRow, CaseRow, Entity, EntityKind, FeedPage, Heads, OperationRow, ProfileRow,
 };
@@ -112,6 +113,19 @@ pub(super) fn operations_of(
     all(view, statements::HISTORY, place, |row| operation_row(row))
 }
 
+/// A programme's purchases, newest first.
+pub(super) fn purchases(
+    view: &Connection,
+    programme: ProgrammeId,
+    before: Option<(u64, OperationId)>,
+    limit: usize,
+) -> Result<Vec<OperationRow>, StoreError> {
+    let (taken_in_ms, node, incarnation, sequence) = history_cursor(before);
+    let limit = limit_column(limit);
+    let place = params![programme.0, taken_in_ms, node, incarnation, sequence, limit];
+    all(view, statements::PURCHASES, place, |row| operation_row(row))
+}
+
 /// Operations of one log, in order.
 pub(super) fn operations_between(
     view: &Connection,
@@ -191,6 +205,18 @@ pub(super) fn audit(
         params![before, limit_column(limit)],
         |row| audit_row(row),
     )
+}
+
+/// A programme's proposals, newest first.
+pub(super) fn proposals(
+    view: &Connection,
+    programme: ProgrammeId,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<ProposalRow>, StoreError> {
+    let before = column_or_end(before.unwrap_or(u64::MAX));
+    let place = params![programme.0, before, limit_column(limit)];
+    all(view, PROPOSALS, place, |row| proposal_row(row))
 }
 
 /// One entity.

@@ -1,16 +1,17 @@
 //! Writes what decisions and staff change.
 
 use kopilka_crdt::identifier::IdentifierHash;
-use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
+use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, ProgrammeId};
 use rusqlite::{Connection, ErrorCode, Params, params};
 
 use super::load::one;
 use crate::store::StoreError;
 use crate::store::columns::{
-    case_kind, column, entity_kind, field_column, identifier_kind_column, number, operation_kind,
-    text_column, verdict_column,
+    case_kind, column, column_or_end, entity_kind, field_column, identifier_kind_column, number,
+    operation_kind, text_column, verdict_column,
 };
-use crate::store::decision::{block_last, hub_log_row, latest_profiles, member_writes};
+use crate::store::decision::{block_last, hub_log_row, is_news, latest_profiles, member_writes};
+use crate::store::proposal::{self, ProposalRow, Settlement};
 use crate::store::rows::{
     AuditRow, BlockRow, CaseRow, Changes, EntityChange, LogRow, OperationRow, ProfileRow, Rows,
 };
@@ -61,8 +62,61 @@ pub(super) fn changes(
         .try_for_each(|row| insert_audit(connection, row))
 }
 
+/// Writes changes of entities and the note about them.
+pub(super) fn entities(
+    connection: &Connection,
+    changes: &[EntityChange],
+    audit: Option<&AuditRow>,
+) -> Result<(), StoreError> {
+    for change in changes {
+        entity(connection, change)?;
+    }
+    if is_news(changes) {
+        next(connection, "entities", 0, 1)?;
+    }
+    audit
+        .into_iter()
+        .try_for_each(|row| insert_audit(connection, row))
+}
+
+/// Writes a proposal, which takes the place of the one that waits.
+pub(super) fn propose(
+    connection: &Connection,
+    programme: ProgrammeId,
+    row: &ProposalRow,
+) -> Result<(), StoreError> {
+    let at_ms = column(row.proposed_ms, "time")?;
+    let author = text_column(&row.author);
+    let place = params![author, at_ms, programme.0];
+    execute(connection, proposal::SUPERSEDE, place)?;
+    let number = column(row.number, "proposal")?;
+    let values = params![programme.0, number, author, at_ms, row.body];
+    insert(connection, proposal::PROPOSE, values, "proposal")
+}
+
+/// Settles a proposal that waits.
+pub(super) fn settle(connection: &Connection, settlement: &Settlement) -> Result<(), StoreError> {
+    let decision = &settlement.decision;
+    let values = params![
+        decision.outcome.word(),
+        text_column(&decision.by),
+        column(decision.at_ms, "time")?,
+        text_column(decision.outcome.reason()),
+        decision.outcome.publication(),
+        settlement.programme.0,
+        column_or_end(settlement.number),
+    ];
+    match connection
+        .prepare_cached(proposal::SETTLE)?
+        .execute(values)?
+    {
+        1 => Ok(()),
+        _ => Err(StoreError::Refused("proposal")),
+    }
+}
+
 /// Writes an entity; `Exists` when another version is stored than the change expects.
-pub(super) fn entity(connection: &Connection, change: &EntityChange) -> Result<(), StoreError> {
+fn entity(connection: &Connection, change: &EntityChange) -> Result<(), StoreError> {
     const VERSION: &str = "SELECT version FROM entity WHERE kind = ? AND id = ?";
     const PUT: &str = "INSERT INTO entity (kind, id, version, body) VALUES (?, ?, ?, ?) \
         ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body";
