@@ -207,6 +207,7 @@ async fn present(
         | Reply::Found(_)
         | Reply::Page(_)
         | Reply::Publication(_)
-        | Reply::Rules(_) => Err(EnrolError::Unexpected),
+        | Reply::Rules(_)
+        | Reply::Sold(_) => Err(EnrolError::Unexpected),
     }
 }

@@ -23,3 +23,5 @@ pub const SNAPSHOT_PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const RULES_PIECE_BYTES_MAX: usize = 512 * 1024;
 /// Most block orders in one batch.
 pub const BLOCK_ORDERS_MAX: usize = 256;
+/// Most purchases in one answer.
+pub const SOLD_MAX: usize = 50;

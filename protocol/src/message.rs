@@ -5,6 +5,8 @@
 //! unidirectional streams for a session, each led by a [`Channel`] frame: block orders ([`BlockBatch`]) with the
 //! highest priority, and the feed ([`FeedMessage`]).
 
+mod sold;
+
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::{
@@ -20,6 +22,7 @@ use crate::key::PublicKey;
 use crate::publication::{PublicationDelta, PublicationStart};
 use crate::segment::Segment;
 use crate::signed::{SignedBlockOrder, SignedPublication};
+pub use sold::{CameBack, SoldCursor, SoldPage, SoldPurchase, SoldQuery};
 
 /// First frame of a stream that a node opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,9 @@ pub enum Opening {
     Snapshot(SnapshotRequest),
     /// A publication by its number, in pieces. From version 2 on.
     Publication(u32),
+    /// What was sold: for goods that another store takes back, or without the receipt at hand. From version
+    /// 2 on.
+    Sold(SoldQuery),
 }
 
 /// A node says who and where it is.
@@ -255,6 +261,8 @@ pub enum Reply {
     Publication(PublicationStart),
     /// The next piece of a publication's rules.
     Rules(Vec<u8>),
+    /// Purchases.
+    Sold(SoldPage),
 }
 
 /// One member as of now.

@@ -132,6 +132,17 @@ pub fn reverse(
     })
 }
 
+/// What has come back of each line of a purchase, all parts together.
+pub fn came_back(purchase: &Purchase, parts: &[ReturnedLine]) -> Vec<Milli> {
+    let mut back = vec![Milli::default(); purchase.lines.len()];
+    for part in parts {
+        if let Some(sum) = back.get_mut(usize::from(part.line)) {
+            *sum = Milli(sum.0.saturating_add(part.quantity.0));
+        }
+    }
+    back
+}
+
 /// By how much a refund is lower than what was paid for the goods, because points that they earned are spent.
 pub fn kept_back(reversal: &Reversal) -> Result<Minor, AmountError> {
     reversal.counted.minus(reversal.refund)

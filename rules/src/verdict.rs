@@ -83,6 +83,8 @@ pub struct Context<'a> {
     pub identifier_taken: bool,
     /// For what takes something back: the purchase or charge is known, counted, and this member's.
     pub original_known: bool,
+    /// For reversals: with this one, more of a line has come back than was sold.
+    pub over_returned: bool,
 }
 
 /// Judges an operation and, when it counts, folds it into the member.
@@ -206,7 +208,8 @@ fn after_fold(
         Body::Charge(charge) => overdraft(before, after, &charge.taken, context.day, found),
         Body::Cancel(reversal) | Body::Return(reversal) => {
             let withdrawn = reversal.withdrawn.iter().chain(&reversal.recalled);
-            if over_restored(after, &reversal.restored)
+            if context.over_returned
+                || over_restored(after, &reversal.restored)
                 || over_withdrawn(after, withdrawn)
                 || over_uncounted(after, &reversal.uncounted)
             {

@@ -56,6 +56,7 @@ impl<'a> HubLog<'a> {
             counted_receipt: None,
             identifier_taken: false,
             original_known: false,
+            over_returned: false,
         };
         let judgement = judge(member, body, &context);
         let tip = self.log.tip();

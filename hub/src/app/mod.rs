@@ -13,6 +13,7 @@ pub mod intake;
 pub mod kept;
 pub mod members;
 pub mod nodes;
+mod purchases;
 pub mod resources;
 pub mod rights;
 pub mod rulebook;

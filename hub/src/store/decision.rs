@@ -26,7 +26,8 @@ pub(super) fn check_size(keys: &Keys) -> Result<(), StoreError> {
         + keys.receipts.len()
         + keys.identifiers.len()
         + keys.nodes.len()
-        + keys.operations.len();
+        + keys.operations.len()
+        + keys.reversals_of.len();
     if rows > DECISION_ROWS_MAX {
         return Err(StoreError::TooLarge);
     }

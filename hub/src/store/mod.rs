@@ -32,6 +32,9 @@ pub use rows::{
 /// Most rows that one decision may load.
 pub const DECISION_ROWS_MAX: usize = 16_384;
 
+/// Most cancels and returns of one member that a decision looks at.
+pub const REVERSALS_MAX: usize = 4_096;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

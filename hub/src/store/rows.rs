@@ -25,6 +25,8 @@ pub struct Keys {
     pub nodes: Vec<NodeId>,
     /// Operations whose stored bytes and verdict are needed (the purchases of reversals).
     pub operations: Vec<OperationId>,
+    /// Members whose cancels and returns are needed, to know what has come back of a purchase.
+    pub reversals_of: Vec<MemberId>,
     /// Whether a block order or a hub operation will be numbered: locks the counters. Then nobody else gives block
     /// orders meanwhile, and the latest about each of `identifiers` is loaded too.
     pub counters: bool,
@@ -117,6 +119,8 @@ pub struct Rows {
     pub logs: BTreeMap<(NodeId, Incarnation), LogRow>,
     /// Operations asked for and known.
     pub operations: BTreeMap<OperationId, OperationRow>,
+    /// Cancels and returns of the members asked for; those that another decision adds wait for the member's lock.
+    pub reversals: Vec<OperationRow>,
     /// Number of the programme's last block order.
     pub block_last: u64,
     /// The latest block order about each identifier asked for; loaded when the counters are.

@@ -28,6 +28,13 @@ pub(super) const PURCHASES: &str = concat!(
      ORDER BY taken_in_ms DESC, node DESC, incarnation DESC, sequence DESC LIMIT $6"
 );
 
+/// A member's cancels and returns.
+pub(super) const REVERSALS: &str = concat!(
+    "SELECT ",
+    operation_columns!(),
+    " FROM operation WHERE programme = $1 AND member = $2 AND kind IN ('cancel', 'return') LIMIT $3"
+);
+
 /// Operations of one log, in order.
 pub(super) const RUN: &str = concat!(
     "SELECT ",

@@ -200,6 +200,7 @@ async fn open(
         Opening::Find(hash) => requests::find(context, &node, hash, send).await,
         Opening::Snapshot(request) => requests::snapshot(context, &node, request, send).await,
         Opening::Publication(number) => requests::publication(context, &node, number, send).await,
+        Opening::Sold(query) => requests::sold(context, &node, &query, send).await,
         Opening::Enrol(_) => Err(StreamError::Refused(Refusal::Unexpected)),
     }
 }
@@ -217,7 +218,8 @@ async fn refuse(
         | Opening::Reserve(_)
         | Opening::Find(_)
         | Opening::Snapshot(_)
-        | Opening::Publication(_) => encode(&Reply::Refused(refusal))?,
+        | Opening::Publication(_)
+        | Opening::Sold(_) => encode(&Reply::Refused(refusal))?,
     };
     write_frame(send, &frame, FRAME_BYTES_MAX).await?;
     close_after(connection, send).await;

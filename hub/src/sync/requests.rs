@@ -3,7 +3,7 @@
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_protocol::codec::encode;
 use kopilka_protocol::limits::FRAME_BYTES_MAX;
-use kopilka_protocol::message::{Refusal, Reply, ReserveRequest, SnapshotRequest};
+use kopilka_protocol::message::{Refusal, Reply, ReserveRequest, SnapshotRequest, SoldQuery};
 use kopilka_shell::frame_io::write_frame;
 use quinn::SendStream;
 
@@ -42,6 +42,16 @@ pub(super) async fn find(
 ) -> Result<(), StreamError> {
     let found = context.hub.find_for(node, hash).await?;
     finish(&mut send, &Reply::Found(found)).await
+}
+
+pub(super) async fn sold(
+    context: &Context,
+    node: &NodeEntity,
+    query: &SoldQuery,
+    mut send: SendStream,
+) -> Result<(), StreamError> {
+    let page = context.hub.sold(node, query).await?;
+    finish(&mut send, &Reply::Sold(page)).await
 }
 
 /// Sends pages until the partition's last, as fast as the node takes them.

@@ -30,6 +30,7 @@ fn all_keys() -> Keys {
         identifiers: vec![identifier(1), identifier(2)],
         nodes: vec![NODE],
         operations: vec![operation_id(3, 1), operation_id(3, 2)],
+        reversals_of: Vec::new(),
         counters: true,
     }
 }

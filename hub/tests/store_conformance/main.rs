@@ -69,6 +69,7 @@ on_both_engines! {
     reads::history_is_paged_newest_first,
     reads::purchases_are_paged_newest_first,
     reads::members_are_read_together,
+    reads::what_came_back_is_read_by_member,
     reads::logs_are_read_in_runs,
     reads::members_are_due_in_time,
     reads::cases_and_staff_actions_are_paged,

@@ -1,7 +1,7 @@
 //! What staff and nodes read in pages.
 
 use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId, ProgrammeId};
-use kopilka_hub::store::{AuditRow, CaseRow, Changes, OperationRow, Rows, Store};
+use kopilka_hub::store::{AuditRow, CaseRow, Changes, Keys, OperationRow, Rows, Store};
 
 use crate::sample::{NO_LOG, PROGRAMME, member_keys, operation, put_member};
 use crate::subject::Subject;
@@ -98,6 +98,35 @@ pub async fn members_are_read_together(subject: &Subject) {
         assert_eq!(alone.unwrap().0, *row);
     }
     assert!(store.members(PROGRAMME, &[]).await.unwrap().is_empty());
+}
+
+pub async fn what_came_back_is_read_by_member(subject: &Subject) {
+    let store = subject.open().await;
+    let of_kind = |sequence, member, kind| OperationRow {
+        kind,
+        ..operation(2, sequence, Some(member))
+    };
+    let rows = vec![
+        of_kind(1, ANNA, "purchase"),
+        of_kind(2, ANNA, "return"),
+        of_kind(3, MemberId(13), "return"),
+        of_kind(4, ANNA, "cancel"),
+        of_kind(5, ANNA, "refund"),
+    ];
+    put_operations(&*store, rows.clone()).await;
+    let mut found = Vec::new();
+    let keys = Keys {
+        programme: PROGRAMME.0,
+        reversals_of: vec![ANNA],
+        ..Keys::default()
+    };
+    let mut look = |rows: &Rows| {
+        found = rows.reversals.clone();
+        Changes::default()
+    };
+    store.decide(&keys, &mut look).await.unwrap();
+    found.sort_unstable_by_key(|row| row.id);
+    assert_eq!(found, [rows[1].clone(), rows[3].clone()]);
 }
 
 pub async fn logs_are_read_in_runs(subject: &Subject) {

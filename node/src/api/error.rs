@@ -64,6 +64,17 @@ const PURCHASE_UNKNOWN: Kind = Kind::new(
     "purchase_unknown",
     "Check the identifier or the receipt.",
 );
+const PURCHASE_OUT_OF_REACH: Kind = Kind::new(
+    StatusCode::CONFLICT,
+    "purchase_out_of_reach",
+    "Оформите возврат, когда будет связь, или в магазине покупки. / Take the goods back once the hub is in reach, or in \
+     the store that sold them.",
+);
+const HUB_OUT_OF_REACH: Kind = Kind::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "hub_out_of_reach",
+    "Ask for the list from its start: it then has this store's purchases. Or ask again once the hub is in reach.",
+);
 const CASHIER_UNKNOWN: Kind = Kind::new(
     StatusCode::FORBIDDEN,
     "cashier_unknown",
@@ -178,6 +189,11 @@ fn problem(error: &AppError) -> Problem {
         }
         AppError::UnknownPurchase => PURCHASE_UNKNOWN
             .because("No such purchase is known at this node, or its return period is over."),
+        AppError::PurchaseOutOfReach => PURCHASE_OUT_OF_REACH.because(
+            "Покупка сделана в другом магазине, а связи с центром нет. / \
+             The purchase was made at another store, and the hub is out of reach.",
+        ),
+        AppError::HubOutOfReach => HUB_OUT_OF_REACH.of(error),
         AppError::CardBlocked { reason } => CARD_BLOCKED.because(format!(
             "Карта заблокирована: {reason} / The card is blocked: {reason}"
         )),

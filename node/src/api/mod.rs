@@ -12,6 +12,7 @@ mod purchases;
 mod questionnaire;
 mod receipt;
 mod returns;
+mod sold;
 mod spending;
 mod till;
 
@@ -94,6 +95,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(members::write_off))
         .routes(routes!(members::gift))
         .routes(routes!(history::operations))
+        .routes(routes!(sold::purchases))
         .routes(routes!(members::message))
         .routes(routes!(cards::bind))
         .routes(routes!(cards::activate))

@@ -354,6 +354,7 @@ fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> 
     let rules = app.rules()?;
     let book = rules.programme.rules();
     let coupons_used = spending::used_coupons(book, &sale.record);
+    let came_back = sale.record.came_back();
     let purchase = sale.record.purchase;
     let promoted = purchase.promoted.unwrap_or_default();
     let (state, held_until, confirmed) = match sale.record.state {
@@ -391,7 +392,7 @@ fn purchase_json(app: &App, sale: SaleOutcome) -> Result<PurchaseJson, Problem> 
         rung: purchase
             .authority
             .map(|authority| rung_text(authority.rung)),
-        lines: line_json(&purchase.lines, &sale.record.returned)?,
+        lines: line_json(&purchase.lines, &came_back)?,
         balances: balances(app, &sale.balances)?,
         message: sale.message.into(),
     })

@@ -1,13 +1,18 @@
 //! Cancels and returns.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
+use kopilka_crdt::ids::AccountId;
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{AccountTakes, RECEIPT_LINES_MAX, ReturnedLine};
+use kopilka_crdt::operation::{AccountTakes, Credit, RECEIPT_LINES_MAX, ReturnedLine};
+use kopilka_crdt::rulebook::RuleBook;
+use kopilka_rules::reversal::kept_back;
 use kopilka_shell::problem::{ApiJson, ApiPath, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::app::{Action, App, AppError, Outcome, PurchaseRef};
+use crate::app::{Action, App, AppError, Outcome, PurchaseRef, Told};
 
 use super::json::{BalanceJson, ReceiptBody, balances, id, invalid, quantity};
 use super::purchases::CashierBody;
@@ -31,10 +36,12 @@ pub(super) struct ReturnBody {
     /// Who serves.
     #[schema(example = "c7")]
     cashier: String,
-    /// The purchase; or its receipt.
+    /// The purchase; or its receipt or operation.
     purchase_id: Option<String>,
-    /// The receipt; or its purchase.
+    /// The receipt, also of another store; or its purchase or operation.
     receipt: Option<ReceiptBody>,
+    /// The operation, as the member's list of purchases has it; or its purchase or receipt.
+    operation_id: Option<String>,
     /// What comes back; all that is left when not given.
     lines: Option<Vec<ReturnedLineJson>>,
 }
@@ -54,12 +61,18 @@ pub(super) struct ReversalJson {
     lines: Vec<ReturnedLineJson>,
     /// Money to hand back, minor units.
     refund: i64,
-    /// Spent points that the member has again.
+    /// By how much the refund is lower than what was paid, because points that the goods earned are spent.
+    kept_back: i64,
+    /// Spent points that the member has again in their lots.
     restored: i64,
+    /// Spent points given anew, because their lots have run out or would soon.
+    renewed: i64,
     /// Earned points taken back.
     withdrawn: i64,
     /// Nothing of the purchase is left.
     whole: bool,
+    /// Gifts that are taken back, by code.
+    gifts: BTreeMap<String, u32>,
     /// What the member has after it.
     balances: Vec<BalanceJson>,
 }
@@ -80,7 +93,8 @@ pub(super) async fn cancel(
 
 /// Take goods back
 ///
-/// Refund and points come from the shares stored at the sale; nothing is priced again.
+/// Refund and points come from the shares stored at the sale; nothing is priced again. A purchase of another store is
+/// asked of the hub.
 #[utoipa::path(post, path = "/v1/returns", tag = "sales", request_body = ReturnBody, security(("till" = [])),
     params(("Idempotency-Key" = String, Header, description = "Names this request")),
     responses((status = 200, body = ReversalJson), (status = 404, body = Problem), (status = 409, body = Problem)))]
@@ -89,18 +103,20 @@ pub(super) async fn take_back(
     request: Write<ReturnBody>,
 ) -> Result<ApiJson<ReversalJson>, Problem> {
     let Write { call, body } = request;
-    let name = match (&body.purchase_id, &body.receipt) {
-        (Some(purchase), None) => PurchaseRef::Id(id("purchase_id", purchase)?),
-        (None, Some(receipt)) => PurchaseRef::Receipt(receipt.key(&app, call.till)?),
-        (Some(_), Some(_)) | (None, None) => {
+    let name = match (&body.purchase_id, &body.receipt, &body.operation_id) {
+        (Some(purchase), None, None) => PurchaseRef::Id(id("purchase_id", purchase)?),
+        (None, Some(receipt), None) => PurchaseRef::Receipt(receipt.key(&app, call.till)?),
+        (None, None, Some(operation)) => PurchaseRef::Operation(id("operation_id", operation)?),
+        _ => {
             return Err(invalid(
                 "purchase_id",
-                "or `receipt` must be given, one of them",
+                "or `receipt` or `operation_id` must be given, one of them",
             ));
         }
     };
     let lines = body.lines.map(returned_lines).transpose()?;
-    let outcome = app.write(call, Action::Return(name, lines)).await?;
+    let action = Action::Return(name, lines, Told::Nothing);
+    let outcome = app.write(call, action).await?;
     reversal_json(&app, outcome)
 }
 
@@ -118,9 +134,25 @@ fn returned_lines(lines: Vec<ReturnedLineJson>) -> Result<Vec<ReturnedLine>, Pro
     lines.into_iter().map(returned).collect()
 }
 
-fn sum(taken: &[AccountTakes]) -> Result<Minor, AppError> {
-    let takes = taken.iter().flat_map(|taken| &taken.takes);
-    Ok(Minor::sum(takes.map(|take| take.amount))?)
+/// Sums of points; coupons, which are counted in accounts too, left out.
+struct Points<'a>(&'a RuleBook);
+
+impl Points<'_> {
+    fn are_in(&self, account: AccountId) -> bool {
+        let mut series = self.0.coupons.values();
+        !series.any(|series| series.account == account)
+    }
+
+    fn taken(&self, taken: &[AccountTakes]) -> Result<i64, AppError> {
+        let own = taken.iter().filter(|taken| self.are_in(taken.account));
+        let takes = own.flat_map(|taken| &taken.takes);
+        Ok(Minor::sum(takes.map(|take| take.amount))?.0)
+    }
+
+    fn credited(&self, credits: &[Credit]) -> Result<i64, AppError> {
+        let own = credits.iter().filter(|credit| self.are_in(credit.account));
+        Ok(Minor::sum(own.map(|credit| credit.amount))?.0)
+    }
 }
 
 fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, Problem> {
@@ -132,7 +164,8 @@ fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, P
         | Outcome::GiftCard(_) => return Err(Problem::internal()),
     };
     let reversal = &reversed.reversal;
-    let (restored, withdrawn) = (sum(&reversal.restored)?, sum(&reversal.withdrawn)?);
+    let rules = app.rules()?;
+    let points = Points(rules.programme.rules());
     let line = |line: &ReturnedLine| ReturnedLineJson {
         line: line.line,
         quantity: line.quantity.to_string(),
@@ -143,9 +176,12 @@ fn reversal_json(app: &App, outcome: Outcome) -> Result<ApiJson<ReversalJson>, P
         member_id: reversal.member.to_string(),
         lines: reversal.lines.iter().map(line).collect(),
         refund: reversal.refund.0,
-        restored: restored.0,
-        withdrawn: withdrawn.0,
+        kept_back: kept_back(reversal).map_err(AppError::from)?.0,
+        restored: points.taken(&reversal.restored)?,
+        renewed: points.credited(&reversal.renewed)?,
+        withdrawn: points.taken(&reversal.withdrawn)?,
         whole: reversal.whole,
+        gifts: reversal.gifts.clone(),
         balances: balances(app, &reversed.balances)?,
     }))
 }

@@ -299,8 +299,8 @@ impl Core {
             Action::Confirm(purchase) => self.confirm(purchase, at_ms),
             Action::Void(purchase) => self.void(purchase, at_ms),
             Action::Cancel(purchase) => self.cancel(call, purchase, at_ms),
-            Action::Return(purchase, lines) => {
-                self.take_back(call, purchase, lines.as_deref(), at_ms)
+            Action::Return(purchase, lines, told) => {
+                self.take_back(call, (purchase, &told), lines.as_deref(), at_ms)
             }
             Action::Enrol(person) => self.enrol(call, person, at_ms),
             Action::Bind(identifier) => self.bind(&identifier, at_ms),

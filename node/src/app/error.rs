@@ -45,6 +45,12 @@ pub enum AppError {
     /// No such purchase at this node, or no longer.
     #[error("no such purchase is known here")]
     UnknownPurchase,
+    /// The purchase was made at another store, and the hub cannot be asked about it.
+    #[error("the purchase was not made here, and the hub is out of reach")]
+    PurchaseOutOfReach,
+    /// The page of the list can only come from the hub.
+    #[error("the hub is out of reach")]
+    HubOutOfReach,
     /// The key was used with another body.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kopilka_crdt::identifier::IdentifierHash;
-use kopilka_protocol::message::{Reply, ReserveRequest};
+use kopilka_protocol::message::{Reply, ReserveRequest, SoldQuery};
 
 /// Why the hub did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,9 @@ pub trait HubLink: Send + Sync + 'static {
 
     /// Looks a member up: `Found` or `Refused`.
     async fn find(&self, identifier: IdentifierHash) -> Result<Reply, LinkError>;
+
+    /// Asks for purchases: `Sold` or `Refused`.
+    async fn sold(&self, query: SoldQuery) -> Result<Reply, LinkError>;
 }
 
 /// The hub's answer to a question, if it comes within so many milliseconds.
@@ -68,6 +71,10 @@ impl HubLink for NoHub {
     }
 
     async fn find(&self, _identifier: IdentifierHash) -> Result<Reply, LinkError> {
+        Err(LinkError::Disconnected)
+    }
+
+    async fn sold(&self, _query: SoldQuery) -> Result<Reply, LinkError> {
         Err(LinkError::Disconnected)
     }
 }

@@ -1,7 +1,7 @@
 //! Keys of the rows that the app keeps; numbers are big-endian, so that rows sort as the numbers do.
 
 use kopilka_crdt::identifier::IdentifierHash;
-use kopilka_crdt::ids::{Incarnation, MemberId, TillId};
+use kopilka_crdt::ids::{Incarnation, MemberId, OperationId, TillId};
 use kopilka_crdt::operation::ReceiptKey;
 
 use crate::store::Table;
@@ -89,6 +89,12 @@ pub(super) fn receipt(key: &ReceiptKey) -> Vec<u8> {
         &key.number.to_be_bytes()[..],
     ]
     .concat()
+}
+
+/// Of a purchase's operation, among receipts; no receipt's key is as short.
+pub(super) fn sold(operation: OperationId) -> Vec<u8> {
+    let log = log(operation.incarnation, operation.sequence);
+    [&operation.node.0.to_be_bytes()[..], &log[..]].concat()
 }
 
 pub(super) fn idempotency(till: TillId, key: &str) -> Vec<u8> {

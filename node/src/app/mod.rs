@@ -28,6 +28,7 @@ mod reversal;
 mod rows;
 mod rules;
 mod sale;
+mod sold;
 mod upkeep;
 mod view;
 mod waiting;
@@ -64,9 +65,10 @@ pub use records::{
 pub use request::{
     Action, Basket, Call, GiftCardLoad, GiftCardPayment, GiftCardRefund, HOLDS_MAX,
     IDEMPOTENCY_KEY_BYTES_MAX, NewIdentifier, NewMember, News, PurchaseRef, Request, Sale,
-    TENDERS_MAX, WriteOff,
+    TENDERS_MAX, Told, WriteOff,
 };
 pub use rules::{Blocks, Directory, InForce, Rules};
+pub use sold::{ListCursor, Listed, PurchaseList};
 
 use self::core::Core;
 use figures::Observed;

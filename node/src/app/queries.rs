@@ -255,12 +255,7 @@ impl App {
     /// When it is not known here, or no longer.
     pub fn purchase(&self, name: PurchaseRef) -> Result<(PurchaseId, PurchaseRecord), AppError> {
         let rows = self.rows();
-        let id = match name {
-            PurchaseRef::Id(id) => id,
-            PurchaseRef::Receipt(receipt) => rows
-                .read(Table::Receipts, &keys::receipt(&receipt))?
-                .ok_or(AppError::UnknownPurchase)?,
-        };
+        let id = view::find_purchase(&rows, name)?;
         Ok((id, view::purchase(&rows, id)?))
     }
 

@@ -12,7 +12,8 @@ use kopilka_crdt::log::{EntryError, Head, Tip};
 use kopilka_crdt::money::{AmountError, Milli, Minor};
 use kopilka_crdt::operation::{AccountTakes, Authority, Body, Charge, Purchase, Reversal};
 use kopilka_crdt::rulebook::model::Text;
-use kopilka_protocol::message::{Adoption, AppliedLog};
+use kopilka_protocol::message::{Adoption, AppliedLog, CameBack};
+use kopilka_rules::reversal::came_back;
 use serde::{Deserialize, Serialize};
 
 pub(super) use crate::record::{decode, encode};
@@ -130,10 +131,12 @@ pub struct PurchaseRecord {
     pub state: SaleState,
     /// What is or will be signed beside it, about other records.
     pub charges: Vec<SaleCharge>,
-    /// What has come back, line by line; empty: nothing.
-    pub returned: Vec<Milli>,
+    /// What has come back, as far as it is known here.
+    pub returned: Vec<CameBack>,
     /// Wall time of its authorisation, milliseconds.
     pub authorised_ms: u64,
+    /// The hub told of it: it was sold elsewhere, and names operations and lots as the hub does.
+    pub told_by_hub: bool,
 }
 
 /// A charge that is signed with a sale: a bearer's coupon or a budget is drawn on, or a use is counted.
@@ -197,17 +200,10 @@ impl PurchaseRecord {
         Ok((total, total.minus(redeemed)?))
     }
 
-    pub(super) fn count_returned(&mut self, reversal: &Reversal) -> Result<(), AmountError> {
-        self.returned
-            .resize(self.purchase.lines.len(), Milli::default());
-        for line in &reversal.lines {
-            let back = self
-                .returned
-                .get_mut(usize::from(line.line))
-                .ok_or(AmountError)?;
-            *back = Milli(back.0.checked_add(line.quantity.0).ok_or(AmountError)?);
-        }
-        Ok(())
+    /// What has come back, line by line.
+    pub fn came_back(&self) -> Vec<Milli> {
+        let lines = self.returned.iter().flat_map(|back| &back.lines);
+        came_back(&self.purchase, &lines.copied().collect::<Vec<_>>())
     }
 }
 

@@ -13,7 +13,7 @@ use super::error::AppError;
 use super::hub::within;
 use super::needs::{HubAnswers, needs};
 use super::records::Outcome;
-use super::request::{Action, Basket, Call, News, Request, Sale};
+use super::request::{Action, Basket, Call, News, Request, Sale, Told};
 use super::{App, view};
 
 impl App {
@@ -32,6 +32,10 @@ impl App {
                 sale.online = self.hub().is_connected();
                 let hub = self.ask_for_sale(&sale).await?;
                 Action::Authorise(sale, hub)
+            }
+            Action::Return(purchase, lines, Told::Nothing) => {
+                let told = self.ask_about(purchase).await?;
+                Action::Return(purchase, lines, told)
             }
             Action::WriteOff(write_off, HubAnswer::Unreachable) => {
                 let (of, wanted) = ((write_off.member, write_off.account), write_off.amount);
@@ -174,7 +178,8 @@ impl App {
             | Reply::Found(_)
             | Reply::Page(_)
             | Reply::Publication(_)
-            | Reply::Rules(_) => {
+            | Reply::Rules(_)
+            | Reply::Sold(_) => {
                 tracing::warn!("the hub's answer to a reservation makes no sense");
                 return Ok(HubAnswer::Unreachable);
             }

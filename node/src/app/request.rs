@@ -4,11 +4,11 @@ use kopilka_crdt::allowance::AllowanceRef;
 use kopilka_crdt::card::{Card, CardKind, CardNumber, CardState};
 use kopilka_crdt::directory::StoreDirectory;
 use kopilka_crdt::identifier::{CardTag, Identifier};
-use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, TillId};
+use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, OperationId, TillId};
 use kopilka_crdt::log::Tip;
 use kopilka_crdt::money::Minor;
 use kopilka_crdt::operation::{Channel, ProfileField, ReceiptKey, ReturnedLine, Tender};
-use kopilka_protocol::message::{FeedBatch, MemberState, Renewal, VerdictNote};
+use kopilka_protocol::message::{FeedBatch, MemberState, Renewal, SoldPurchase, VerdictNote};
 use kopilka_protocol::signed::SignedBlockOrder;
 use kopilka_rules::pricing::{ReceiptLine, Wishes};
 use kopilka_rules::promotion::Rewards;
@@ -65,7 +65,7 @@ pub enum Action {
     /// Take a confirmed sale back before the goods leave.
     Cancel(PurchaseRef),
     /// Goods come back; all that are left, when no lines are named.
-    Return(PurchaseRef, Option<Vec<ReturnedLine>>),
+    Return(PurchaseRef, Option<Vec<ReturnedLine>>, Told),
     /// A person joins.
     Enrol(NewMember),
     /// A card or other identifier is handed out.
@@ -155,6 +155,19 @@ pub enum PurchaseRef {
     Id(PurchaseId),
     /// By its receipt.
     Receipt(ReceiptKey),
+    /// By its operation.
+    Operation(OperationId),
+}
+
+/// What the hub said of a purchase.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// Nothing: it was not asked, or did not answer.
+    Nothing,
+    /// It knows of none, or not yet.
+    Unknown,
+    /// What was sold, and what has come back of it.
+    Sold(Box<SoldPurchase>),
 }
 
 /// A person who joins.

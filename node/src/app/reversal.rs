@@ -1,7 +1,8 @@
 //! Cancels and returns: what the shares stored at the sale give back.
 
 use kopilka_crdt::ids::NodeId;
-use kopilka_crdt::operation::{Body, ReturnedLine};
+use kopilka_crdt::operation::{Body, Purchase, ReturnedLine};
+use kopilka_protocol::message::CameBack;
 use kopilka_rules::reversal::{Counter, Present, Sold, reverse};
 
 use crate::store::Table;
@@ -11,7 +12,7 @@ use super::error::AppError;
 use super::keys;
 use super::ladder::{Bound, Customer};
 use super::records::{Adoptions, Outcome, PurchaseRecord, ReversalOutcome, SaleState};
-use super::request::{Call, PurchaseRef};
+use super::request::{Call, PurchaseRef, Told};
 
 impl Core {
     pub(super) fn cancel(
@@ -20,46 +21,43 @@ impl Core {
         name: PurchaseRef,
         at_ms: u64,
     ) -> Result<Outcome, AppError> {
-        self.give_back(call, name, None, at_ms, Body::Cancel)
+        self.give_back(call, (name, &Told::Nothing), None, at_ms, Body::Cancel)
     }
 
     pub(super) fn take_back(
         &mut self,
         call: &Call,
-        name: PurchaseRef,
+        sold: (PurchaseRef, &Told),
         lines: Option<&[ReturnedLine]>,
         at_ms: u64,
     ) -> Result<Outcome, AppError> {
-        self.give_back(call, name, lines, at_ms, Body::Return)
+        self.give_back(call, sold, lines, at_ms, Body::Return)
     }
 
     fn give_back(
         &mut self,
         call: &Call,
-        name: PurchaseRef,
+        (name, told): (PurchaseRef, &Told),
         lines: Option<&[ReturnedLine]>,
         at_ms: u64,
         body: fn(kopilka_crdt::operation::Reversal) -> Body,
     ) -> Result<Outcome, AppError> {
-        let id = self.find_purchase(name)?;
-        let mut record = self.purchase(id)?;
+        let (id, mut record) = self.sold(name, told, at_ms)?;
         let SaleState::Confirmed { operation, stamp } = record.state else {
             return Err(AppError::NotConfirmed);
         };
         let adoptions = self.adoptions()?.after(operation.incarnation);
         let own = self.identity.node;
-        let sold = as_known_now(&record, own, &adoptions);
-        let counter = Counter {
-            till: call.till,
-            cashier: call.cashier,
-        };
         let (rules, of) = (self.rules()?, record.purchase.member);
         let mut member = self.member(of)?;
         let sold = Sold {
-            operation: adoptions.rename(own, operation),
+            operation: match record.told_by_hub {
+                true => operation,
+                false => adoptions.rename(own, operation),
+            },
             stamp,
-            purchase: &sold.purchase,
-            returned: &record.returned,
+            purchase: &as_known_now(&record, own, &adoptions),
+            returned: &record.came_back(),
         };
         let moment = rules.moment(at_ms);
         let present = Present {
@@ -67,9 +65,17 @@ impl Core {
             rules: &rules.programme.rules().returns,
             today: moment.today(),
         };
+        let counter = Counter {
+            till: call.till,
+            cashier: call.cashier,
+        };
         let reversal = reverse(&sold, lines, counter, &present)?;
-        let (operation, _) = self.record(at_ms, of, &mut member, body(reversal.clone()))?;
-        record.count_returned(&reversal)?;
+        let (operation, stamp) = self.record(at_ms, of, &mut member, body(reversal.clone()))?;
+        record.returned.push(CameBack {
+            node: own,
+            stamp,
+            lines: reversal.lines.clone(),
+        });
         self.rows.put(Table::Purchases, keys::purchase(id), &record);
         let customer = Customer {
             rules: &rules,
@@ -87,15 +93,17 @@ impl Core {
     }
 }
 
-/// The sale with its lots under the names that the hub knows them by.
-fn as_known_now(record: &PurchaseRecord, own: NodeId, adoptions: &Adoptions) -> PurchaseRecord {
-    let mut sold = record.clone();
-    if let Some(redeemed) = &mut sold.purchase.redeemed {
-        adoptions.rename_takes(own, &mut redeemed.takes);
+/// The sale with its lots under the names that the hub knows them by; what the hub told of has them already.
+fn as_known_now(record: &PurchaseRecord, own: NodeId, adoptions: &Adoptions) -> Purchase {
+    let mut sold = record.purchase.clone();
+    if record.told_by_hub {
+        return sold;
     }
-    let promoted = sold.purchase.promoted.iter_mut();
-    for spending in promoted.flat_map(|promoted| &mut promoted.spent) {
-        adoptions.rename_takes(own, &mut spending.taken.takes);
+    let promoted = sold.promoted.iter_mut();
+    let spent = promoted.flat_map(|promoted| &mut promoted.spent);
+    let further = spent.map(|spending| &mut spending.taken);
+    for taken in sold.redeemed.iter_mut().chain(further) {
+        adoptions.rename_takes(own, &mut taken.takes);
     }
     sold
 }

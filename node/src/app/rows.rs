@@ -110,6 +110,15 @@ impl Rows {
         self.engine.last(table, None)
     }
 
+    /// The row with the greatest key less than `below` on the disk, where this group has changed nothing.
+    pub(super) fn last_below(
+        &self,
+        table: Table,
+        below: Option<&[u8]>,
+    ) -> Result<Option<Entry>, StoreError> {
+        self.engine.last(table, below)
+    }
+
     pub(super) fn put(&mut self, table: Table, key: Vec<u8>, record: &impl Serialize) {
         self.put_bytes(table, key, encode(record));
     }

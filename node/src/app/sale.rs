@@ -19,7 +19,7 @@ use super::ladder::{Bound, Customer};
 use super::message;
 use super::needs::{Granted, HubAnswers, grant, needs};
 use super::records::{Outcome, PurchaseId, PurchaseRecord, SaleCharge, SaleOutcome, SaleState};
-use super::request::{Call, PurchaseRef, Sale};
+use super::request::{Call, Sale};
 use super::resources::Resources;
 use super::rules::{Directory, InForce, Rules};
 
@@ -152,6 +152,7 @@ impl Core {
                 .collect(),
             returned: Vec::new(),
             authorised_ms: at_ms,
+            told_by_hub: false,
         };
         let id = PurchaseId(u64::from_be_bytes(random_bytes()));
         let key = keys::purchase(id);
@@ -260,6 +261,7 @@ impl Core {
         let key = keys::receipt(&record.purchase.receipt);
         self.rows.expire(due_ms, Table::Receipts, &key);
         self.rows.put(Table::Receipts, key, &id);
+        self.name_operation(operation, id, due_ms);
         Ok(())
     }
 
@@ -295,16 +297,6 @@ impl Core {
 
     pub(super) fn purchase(&self, id: PurchaseId) -> Result<PurchaseRecord, AppError> {
         super::view::purchase(&self.rows, id)
-    }
-
-    pub(super) fn find_purchase(&self, name: PurchaseRef) -> Result<PurchaseId, AppError> {
-        match name {
-            PurchaseRef::Id(id) => Ok(id),
-            PurchaseRef::Receipt(receipt) => self
-                .rows
-                .read(Table::Receipts, &keys::receipt(&receipt))?
-                .ok_or(AppError::UnknownPurchase),
-        }
     }
 
     fn sale_outcome(

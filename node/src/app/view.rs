@@ -9,7 +9,7 @@ use crate::store::{StoreError, Table};
 use super::error::AppError;
 use super::keys;
 use super::records::{self, Answered, Outcome, PurchaseId, PurchaseRecord};
-use super::request::Call;
+use super::request::{Call, PurchaseRef};
 use super::rows::Rows;
 
 pub(super) fn member(rows: &Rows, id: MemberId) -> Result<Option<Member>, AppError> {
@@ -27,6 +27,17 @@ pub(super) fn member_of(rows: &Rows, hash: IdentifierHash) -> Result<Option<Memb
 
 pub(super) fn purchase(rows: &Rows, id: PurchaseId) -> Result<PurchaseRecord, AppError> {
     rows.read(Table::Purchases, &keys::purchase(id))?
+        .ok_or(AppError::UnknownPurchase)
+}
+
+/// The purchase that a till names; one named by its own name here may be gone.
+pub(super) fn find_purchase(rows: &Rows, name: PurchaseRef) -> Result<PurchaseId, AppError> {
+    let key = match name {
+        PurchaseRef::Id(id) => return Ok(id),
+        PurchaseRef::Receipt(receipt) => keys::receipt(&receipt),
+        PurchaseRef::Operation(operation) => keys::sold(operation),
+    };
+    rows.read(Table::Receipts, &key)?
         .ok_or(AppError::UnknownPurchase)
 }
 

@@ -119,9 +119,8 @@ async fn gather(
             | Reply::Short { .. }
             | Reply::Found(_)
             | Reply::Publication(_)
-            | Reply::Rules(_) => {
-                return Err(SessionError::Closed);
-            }
+            | Reply::Rules(_)
+            | Reply::Sold(_) => return Err(SessionError::Closed),
         };
         batches.push(page.unpack(&identity.hub)?);
         if page.last {

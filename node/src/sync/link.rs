@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_protocol::codec::{decode, encode};
 use kopilka_protocol::limits::FRAME_BYTES_MAX;
-use kopilka_protocol::message::{Opening, Reply, ReserveRequest};
+use kopilka_protocol::message::{Opening, Reply, ReserveRequest, SoldQuery};
 use kopilka_shell::clock::now_ms;
 use kopilka_shell::frame_io::{read_frame, write_frame};
 use quinn::Connection;
@@ -126,5 +126,9 @@ impl HubLink for Link {
 
     async fn find(&self, identifier: IdentifierHash) -> Result<Reply, LinkError> {
         self.ask(&Opening::Find(identifier)).await
+    }
+
+    async fn sold(&self, query: SoldQuery) -> Result<Reply, LinkError> {
+        self.ask(&Opening::Sold(query)).await
     }
 }

@@ -6,7 +6,9 @@ use kopilka_crdt::identifier::IdentifierHash;
 use kopilka_crdt::ids::MemberId;
 use kopilka_node::app::{App, AppError, HubLink, LinkError, News};
 use kopilka_node::store::faulty::FaultyEngine;
-use kopilka_protocol::message::{FeedBatch, FeedMember, MemberState, Reply, ReserveRequest};
+use kopilka_protocol::message::{
+    FeedBatch, FeedMember, MemberState, Reply, ReserveRequest, SoldQuery,
+};
 use serde_json::json;
 
 use crate::common::{
@@ -106,6 +108,10 @@ impl HubLink for QuickFeed {
     async fn find(&self, _identifier: IdentifierHash) -> Result<Reply, LinkError> {
         self.overtake().await;
         Ok(Reply::Found(Some(self.answer.clone())))
+    }
+
+    async fn sold(&self, _query: SoldQuery) -> Result<Reply, LinkError> {
+        Err(LinkError::Failed)
     }
 }
 

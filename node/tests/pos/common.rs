@@ -27,7 +27,7 @@ use kopilka_node::identity::Identity;
 use kopilka_node::store::{Engine, EngineKind, open};
 use kopilka_protocol::key::PublicKey;
 use kopilka_protocol::message::{
-    AppliedLog, FeedBatch, FeedMember, MemberState, Reply, ReserveRequest, Scope,
+    AppliedLog, FeedBatch, FeedMember, MemberState, Reply, ReserveRequest, Scope, SoldQuery,
 };
 use kopilka_protocol::signed::{BlockOrder, SignedBlockOrder, SignedPublication, Subject};
 use serde_json::{Value, json};
@@ -235,6 +235,7 @@ pub struct FakeHub {
     pub connected: AtomicBool,
     pub replies: Mutex<VecDeque<Reply>>,
     pub asked: Mutex<Vec<ReserveRequest>>,
+    pub looked_for: Mutex<Vec<SoldQuery>>,
 }
 
 impl FakeHub {
@@ -259,6 +260,11 @@ impl HubLink for FakeHub {
     }
 
     async fn find(&self, _identifier: IdentifierHash) -> Result<Reply, LinkError> {
+        self.answer().await
+    }
+
+    async fn sold(&self, query: SoldQuery) -> Result<Reply, LinkError> {
+        self.looked_for.lock().unwrap().push(query);
         self.answer().await
     }
 }

@@ -16,6 +16,7 @@ mod promotions;
 mod redemption;
 mod renewals;
 mod replica;
+mod returns;
 mod sales;
 mod sessions;
 mod spending;

@@ -3,18 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use kopilka_crdt::ids::{AccountId, Incarnation, MemberId, ProgrammeId, PromotionId, StoreId};
+use kopilka_crdt::clock::{Day, Stamp};
+use kopilka_crdt::ids::{
+    AccountId, Incarnation, MemberId, ProgrammeId, PromotionId, StoreId, TillId,
+};
 use kopilka_crdt::log::Tip;
-use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::Verdict;
+use kopilka_crdt::money::{Milli, Minor};
+use kopilka_crdt::operation::{ReceiptKey, ReturnedLine, Verdict};
 use kopilka_crdt::rulebook::Publication;
 use kopilka_crdt::sealed::MemberKey;
 use kopilka_protocol::codec;
 use kopilka_protocol::key::PublicKey;
 use kopilka_protocol::message::{
-    Adoption, AppliedLog, BlockBatch, Channel, EnrolRequest, Enrolled, FeedMessage, Hello,
-    HubMessage, MemberState, NodeMessage, Opening, Refusal, Renewal, Reply, ReserveRequest, Scope,
-    SnapshotRequest, Standing, VerdictNote, Welcome,
+    Adoption, AppliedLog, BlockBatch, CameBack, Channel, EnrolRequest, Enrolled, FeedMessage,
+    Hello, HubMessage, MemberState, NodeMessage, Opening, Refusal, Renewal, Reply, ReserveRequest,
+    Scope, SnapshotRequest, SoldCursor, SoldPage, SoldPurchase, SoldQuery, Standing, VerdictNote,
+    Welcome,
 };
 use kopilka_protocol::publication::PublicationDelta;
 use kopilka_protocol::segment::ForkProof;
@@ -92,7 +96,8 @@ fn openings() -> Vec<Sample> {
             | Opening::Reserve(_)
             | Opening::Find(_)
             | Opening::Snapshot(_)
-            | Opening::Publication(_) => 6,
+            | Opening::Publication(_)
+            | Opening::Sold(_) => 7,
         };
         sample(name, variants, value)
     };
@@ -117,6 +122,17 @@ fn openings() -> Vec<Sample> {
         partition: 1,
         after,
     };
+    let sold = Opening::Sold;
+    let receipt = ReceiptKey {
+        till: TillId(41),
+        day: Day(20_717),
+        number: 300,
+    };
+    let member = |before| SoldQuery::Member {
+        member: MemberId(77),
+        before,
+        limit: 20,
+    };
     vec![
         opening("opening.session", Opening::Session(hello)),
         opening(
@@ -134,6 +150,13 @@ fn openings() -> Vec<Sample> {
             Opening::Snapshot(snapshot(Some(MemberId(77)))),
         ),
         opening("opening.publication", Opening::Publication(17)),
+        opening("opening.sold_receipt", sold(SoldQuery::Receipt(receipt))),
+        opening(
+            "opening.sold_operation",
+            sold(SoldQuery::Operation(operation(9))),
+        ),
+        opening("opening.sold_member", sold(member(None))),
+        opening("opening.sold_member_rest", sold(member(Some(cursor())))),
     ]
 }
 
@@ -253,7 +276,8 @@ fn replies() -> Vec<Sample> {
             | Reply::Page(_)
             | Reply::Refused(_)
             | Reply::Publication(_)
-            | Reply::Rules(_) => 0,
+            | Reply::Rules(_)
+            | Reply::Sold(_) => 0,
         };
         sample(name, without_pages, value)
     };
@@ -275,6 +299,23 @@ fn replies() -> Vec<Sample> {
     let whole = publication(17, "{\"schema\":1}");
     let (start, mut pieces) = whole.pieces().expect("a small publication");
     let piece = pieces.next().expect("a piece").to_vec();
+    let back = CameBack {
+        node: NODE,
+        stamp: Stamp::from_ms(NOW_MS),
+        lines: vec![ReturnedLine {
+            line: 1,
+            quantity: Milli(345),
+        }],
+    };
+    let sold = SoldPage {
+        purchases: vec![SoldPurchase {
+            operation: operation(9),
+            stamp: Stamp::from_ms(NOW_MS),
+            entry: segment(&[9]).entries.remove(0),
+            returned: vec![back],
+        }],
+        next: Some(cursor()),
+    };
     vec![
         reply("reply.enrolled", Reply::Enrolled(enrolled)),
         reply("reply.reserved", Reply::Reserved(state())),
@@ -290,7 +331,16 @@ fn replies() -> Vec<Sample> {
         reply("reply.refused", Reply::Refused(Refusal::Code)),
         reply("reply.publication", Reply::Publication(start)),
         reply("reply.rules", Reply::Rules(piece)),
+        reply("reply.sold", Reply::Sold(sold)),
+        reply("reply.nothing_sold", Reply::Sold(SoldPage::default())),
     ]
+}
+
+fn cursor() -> SoldCursor {
+    SoldCursor {
+        taken_in_ms: NOW_MS,
+        operation: operation(9),
+    }
 }
 
 fn feed() -> Vec<Sample> {

@@ -1,5 +1,6 @@
 //! Decisions over tables of cases and over random histories.
 
+mod accounts;
 mod given;
 mod ladder;
 mod placement;
@@ -8,6 +9,7 @@ mod records;
 mod replay;
 mod reversal;
 mod reversal_accounts;
+mod reversal_sums;
 mod shopper;
 mod soundness;
 mod tiers;

@@ -45,6 +45,7 @@ fn context(sequence: u64, original_known: bool) -> Context<'static> {
         counted_receipt: None,
         identifier_taken: false,
         original_known,
+        over_returned: false,
     }
 }
 

@@ -6,7 +6,7 @@ use kopilka_crdt::identifier::{CardTag, IdentifierHash, IdentifierKind};
 use kopilka_crdt::ids::{AccountId, CashierId, Incarnation, MemberId, NodeId, TillId};
 use kopilka_crdt::member::{BlockMark, Member};
 use kopilka_crdt::money::Minor;
-use kopilka_crdt::operation::{Binding, Body, Purchase, Verdict};
+use kopilka_crdt::operation::{Binding, Body, Purchase, Reversal, Verdict};
 use kopilka_rules::Programme;
 use kopilka_rules::pricing::{Wish, quote};
 use kopilka_rules::redemption::{Asking, HubAnswer, authorise};
@@ -64,6 +64,7 @@ fn context(programme: &Programme) -> Context<'_> {
         counted_receipt: None,
         identifier_taken: false,
         original_known: true,
+        over_returned: false,
     }
 }
 
@@ -395,12 +396,26 @@ fn goods_come_back_once_and_from_a_known_sale() {
 
     let first = judge(&mut buyer, &Body::Return(whole.clone()), &later(1, true));
     assert_eq!(first.verdict, Verdict::Accepted, "{}", first.reason);
-    let second = judge(&mut buyer, &Body::Return(whole), &later(2, true));
+    let second = judge(&mut buyer, &Body::Return(whole.clone()), &later(2, true));
     assert_eq!(
         (second.verdict, second.suspicions.as_slice()),
         (Verdict::Contested, [Suspicion::Reversal].as_slice())
     );
     assert!(second.counted && second.reason.contains("more came back"));
+    // Where no points tell, the lines do.
+    let nothing = Reversal {
+        restored: Vec::new(),
+        withdrawn: Vec::new(),
+        ..whole
+    };
+    for (over_returned, verdict) in [(false, Verdict::Accepted), (true, Verdict::Contested)] {
+        let around = Context {
+            over_returned,
+            ..later(3, true)
+        };
+        let found = judge(&mut buyer.clone(), &Body::Return(nothing.clone()), &around);
+        assert_eq!(found.verdict, verdict, "{}", found.reason);
+    }
 }
 
 #[test]

@@ -182,6 +182,7 @@ impl World {
                 counted_receipt: None,
                 identifier_taken: false,
                 original_known: false,
+                over_returned: false,
             };
             let judgement = judge(&mut self.hub, &body, &context);
             // A clock that is set back while a sale waits moves the days of its credits: a remark, and no loss.

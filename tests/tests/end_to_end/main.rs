@@ -16,6 +16,7 @@ mod processes;
 mod promotions;
 mod publications;
 mod restores;
+mod returns;
 mod sales;
 mod stops;
 mod two_hubs;

@@ -61,7 +61,10 @@ pub(super) fn need(keys: &mut Keys, body: &Body) {
     keys.members.extend(body.member());
     match body {
         Body::Purchase(purchase) => keys.receipts.push(purchase.receipt),
-        Body::Cancel(reversal) | Body::Return(reversal) => keys.operations.push(reversal.purchase),
+        Body::Cancel(reversal) | Body::Return(reversal) => {
+            keys.operations.push(reversal.purchase);
+            keys.reversals_of.push(reversal.member);
+        }
         Body::Refund(refund) => keys.operations.push(refund.charge),
         Body::Enrol(_) | Body::Bind(_) => {
             keys.identifiers
@@ -91,6 +94,8 @@ pub(super) fn tidy(keys: &mut Keys) {
     keys.nodes.dedup();
     keys.operations.sort_unstable();
     keys.operations.dedup();
+    keys.reversals_of.sort_unstable();
+    keys.reversals_of.dedup();
 }
 
 pub(super) fn identifiers(body: &Body) -> Vec<(IdentifierHash, IdentifierKind)> {

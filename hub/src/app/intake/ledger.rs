@@ -14,11 +14,13 @@ use kopilka_protocol::message::{Refusal, Renewal, VerdictNote};
 use kopilka_protocol::segment::Received;
 use kopilka_rules::Moment;
 use kopilka_rules::placement::{self, Holder};
+use kopilka_rules::reversal::came_back;
 use kopilka_rules::verdict::{Context, Judgement, judge};
 
 use super::batch::{Rules, identifiers};
 use super::{Arrived, Taken};
 use crate::app::entities::NodeEntity;
+use crate::app::purchases::{purchase_of, reversal_of};
 use crate::store::{CaseRow, Changes, KeyState, LogRow, MemberRow, OperationRow, Rows};
 
 /// What became of an operation of the same decision, or of an earlier one.
@@ -244,6 +246,7 @@ impl<'a> Ledger<'a> {
             counted_receipt,
             identifier_taken: names.iter().any(|(hash, _)| taken(hash)),
             original_known: self.original_known(body, member),
+            over_returned: self.is_over_returned(body),
         };
         let mut row = self.member(member);
         let judgement = judge(&mut row.member, body, &context);
@@ -299,6 +302,27 @@ impl<'a> Ledger<'a> {
                 kind,
                 counted: true,
             })
+    }
+
+    /// Whether with this cancel or return more of a line has come back than was sold. What cannot be read decides
+    /// nothing: it was written by this hub, and the operation is counted all the same.
+    fn is_over_returned(&self, body: &Body) -> bool {
+        let (Body::Cancel(reversal) | Body::Return(reversal)) = body else {
+            return false;
+        };
+        let fresh = self.changes.operations.iter();
+        let stored = self.rows.operations.get(&reversal.purchase);
+        let sold = stored.or_else(|| fresh.clone().find(|row| row.id == reversal.purchase));
+        let Some(Ok(Some(purchase))) = sold.map(purchase_of) else {
+            return false;
+        };
+        let before = self.rows.reversals.iter().chain(fresh);
+        let before = before.filter_map(|row| reversal_of(row, reversal.purchase).ok().flatten());
+        let lines = before.flat_map(|before| before.lines);
+        let lines: Vec<_> = lines.chain(reversal.lines.iter().copied()).collect();
+        let back = came_back(&purchase, &lines);
+        let mut sold = purchase.lines.iter().zip(back);
+        sold.any(|(line, back)| back > line.quantity)
     }
 
     fn place_rights(

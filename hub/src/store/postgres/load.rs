@@ -11,13 +11,13 @@ use kopilka_crdt::ids::{Incarnation, MemberId, NodeId};
 use kopilka_crdt::log::Tip;
 
 use super::pool::Session;
-use crate::store::StoreError;
 use crate::store::columns::{
-    block_row, column, identifier_row, log_columns, log_row, member_columns, member_row, number,
-    operation_columns, operation_row, receipt_row,
+    block_row, column, identifier_row, limit_column, log_columns, log_row, member_columns,
+    member_row, number, operation_columns, operation_row, receipt_row,
 };
 use crate::store::rows::{BlockRow, Keys, MemberRow, Rows};
 use crate::store::statements;
+use crate::store::{REVERSALS_MAX, StoreError};
 
 /// Everything that `keys` name.
 pub(super) async fn rows(
@@ -41,6 +41,7 @@ pub(super) async fn rows(
         rows.blocks = latest_blocks(session, keys).await?;
     }
     read_operations(session, keys, &mut rows).await?;
+    read_reversals(session, keys, &mut rows).await?;
     Ok(rows)
 }
 
@@ -197,6 +198,23 @@ async fn read_operations(
     {
         let row = operation_row(&row)?;
         rows.operations.insert(row.id, row);
+    }
+    Ok(())
+}
+
+async fn read_reversals(
+    session: &mut Session<'_>,
+    keys: &Keys,
+    rows: &mut Rows,
+) -> Result<(), StoreError> {
+    let programme = i64::from(keys.programme);
+    let limit = limit_column(REVERSALS_MAX);
+    for id in &keys.reversals_of {
+        let member = column(id.0, "member identifier")?;
+        let values: super::pool::Values<'_> = &[&programme, &member, &limit];
+        for row in session.query(statements::REVERSALS, values).await? {
+            rows.reversals.push(operation_row(&row)?);
+        }
     }
     Ok(())
 }

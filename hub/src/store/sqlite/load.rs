@@ -7,13 +7,13 @@ use kopilka_crdt::ids::{Incarnation, MemberId, NodeId, OperationId};
 use kopilka_crdt::log::Tip;
 use rusqlite::{Connection, Params, Row, params};
 
-use crate::store::StoreError;
 use crate::store::columns::{
-    block_row, column, log_row, member_columns, member_row, number, operation_columns,
-    operation_id, operation_row,
+    block_row, column, limit_column, log_row, member_columns, member_row, number,
+    operation_columns, operation_id, operation_row,
 };
 use crate::store::rows::{BlockRow, Keys, LogRow, MemberRow, OperationRow, Rows};
 use crate::store::statements;
+use crate::store::{REVERSALS_MAX, StoreError};
 
 /// Reads at most one row.
 pub(super) fn one<T>(
@@ -66,6 +66,14 @@ pub(super) fn rows(connection: &Connection, keys: &Keys) -> Result<Rows, StoreEr
     for id in &keys.operations {
         let found = operation(connection, *id)?;
         rows.operations.extend(found.map(|row| (*id, row)));
+    }
+    for id in &keys.reversals_of {
+        let member = column(id.0, "member identifier")?;
+        let place = params![keys.programme, member, limit_column(REVERSALS_MAX)];
+        let found: Vec<OperationRow> = all(connection, statements::REVERSALS, place, |row| {
+            operation_row(row)
+        })?;
+        rows.reversals.extend(found);
     }
     if keys.counters {
         let hub_log = (NodeId::HUB, Incarnation(keys.programme.into()));
