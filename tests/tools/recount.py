@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """recount.py RULE_BOOK ANSWERS: recounts receipts under a rule book with promotions, with arithmetic of its own.
 
-RULE_BOOK is what `kopilka-hub rulebook export` prints. ANSWERS has a JSON line {"receipt", "seconds", "tier", "answer"}
-for each quote: what was rung up, the Unix time, the member's tier, what the node said. Compared are each line's discount,
+RULE_BOOK is what `kopilka-hub rulebook export` prints. ANSWERS has a JSON line {"receipt", "seconds", "tier", "online",
+"answer"} for each quote: what was rung up, the Unix time, the member's tier, whether the hub could be reached, what the node said. Compared are each line's discount,
 redeemed and earned points, the totals, and each promotion's money off by line and points. Only how many points the balance
 allows to redeem is taken from the answer. Prints the first differences; exit code 1 if there are any.
 
@@ -90,6 +90,7 @@ class Receipt:
 
     def __init__(self, book, asked):
         self.book, self.tier, self.redeemed = book, asked["tier"], asked["answer"]["redeemed"]
+        self.online = asked["online"]
         self.now = datetime.fromtimestamp(asked["seconds"], MOSCOW)
         self.codes = {code.upper() for code in asked["receipt"]["promo_codes"]}
         self.lines = [Line(rung, book["groups"]) for rung in asked["receipt"]["lines"]]
@@ -210,7 +211,10 @@ class Receipt:
 
     def give(self, number, promotion):
         """Applies one promotion, if it applies; gives what it is worth."""
-        known(promotion, "name", "stage", "priority", "group", "last", "when", "effects", "limits", "enabled")
+        known(promotion, "name", "stage", "priority", "group", "last", "when", "effects", "limits", "enabled",
+              "offline")
+        if not {"free": True, "online": self.online}[promotion.get("offline", "free")]:
+            return 0
         off = credited = [0] * len(self.lines)
         if promotion.get("group") in self.winners or not self.holds(promotion.get("when", {"kind": "all", "of": []})):
             return 0
