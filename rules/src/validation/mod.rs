@@ -53,7 +53,7 @@ pub fn problems(rules: &RuleBook) -> Vec<Problem> {
     found.0
 }
 
-/// Why a rule book may not be published now: what is wrong in it, and what tills of this version cannot run.
+/// Why a rule book may not be published now: what is wrong in it, and what stores of this version would never apply.
 pub fn unpublishable(rules: &RuleBook) -> Vec<Problem> {
     let mut found = problems(rules);
     found.extend(beyond_tills(rules));

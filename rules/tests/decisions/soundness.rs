@@ -3,7 +3,7 @@
 use kopilka_crdt::rulebook::RuleBook;
 use kopilka_crdt::rulebook::model::Text;
 use kopilka_crdt::rulebook::model::condition::Condition;
-use kopilka_rules::validation::problems;
+use kopilka_rules::validation::{problems, unpublishable};
 use serde_json::{Map, Value, json};
 
 /// A merge patch (RFC 7396).
@@ -71,14 +71,18 @@ fn book() -> Value {
     })
 }
 
-/// The places of what is wrong in the book with changes.
-fn places(change: &Value) -> Vec<String> {
+/// The book with changes.
+fn changed(change: &Value) -> RuleBook {
     let starter = RuleBook::starter(Text::new("Копилка", "Kopilka"));
     let mut rules = serde_json::to_value(starter).expect("a rule book is JSON");
     merge(&mut rules, &book());
     merge(&mut rules, change);
-    let rules: RuleBook = serde_json::from_value(rules).expect("the test's book has its form");
-    let found = problems(&rules);
+    serde_json::from_value(rules).expect("the test's book has its form")
+}
+
+/// The places of what is wrong in the book with changes.
+fn places(change: &Value) -> Vec<String> {
+    let found = problems(&changed(change));
     assert!(found.iter().all(|problem| !problem.text.is_empty()));
     found.into_iter().map(|problem| problem.path).collect()
 }
@@ -318,5 +322,25 @@ fn a_day_that_does_not_exist_is_no_day() {
         let yearly = json!({"kind": "yearly", "from": day, "to": "12-31"});
         let parsed = serde_json::from_value::<Condition>(yearly);
         assert!(parsed.is_err(), "{day}");
+    }
+}
+
+#[test]
+fn what_no_till_would_ever_apply_is_not_published() {
+    let channels = |of: Value| json!({"kind": "channels", "of": of});
+    let web = channels(json!(["web", "app"]));
+    for (when, expected) in [
+        (channels(json!(["web", "till"])), &[][..]),
+        (json!({"kind": "not", "of": web}), &[]),
+        (web.clone(), &["/promotions/1/when/of"]),
+        (
+            json!({"kind": "any", "of": [{"kind": "tags", "of": ["vip"]}, web]}),
+            &["/promotions/1/when/of/1/of"],
+        ),
+    ] {
+        let rules = changed(&promotion(&json!({"when": when})));
+        let found = unpublishable(&rules).into_iter();
+        let found: Vec<_> = found.map(|problem| problem.path).collect();
+        assert_eq!(found, expected, "{when}");
     }
 }
