@@ -20,6 +20,11 @@ impl Actor {
         Self("command line".to_owned())
     }
 
+    /// The hub itself, where it does what a publication asks for.
+    pub fn hub() -> Self {
+        Self("hub".to_owned())
+    }
+
     /// A member of staff.
     pub fn staff(login: &str) -> Self {
         Self(login.to_owned())

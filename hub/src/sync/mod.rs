@@ -5,6 +5,7 @@ mod publications;
 mod requests;
 mod session;
 mod streams;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,8 +36,6 @@ const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long connections are given to close when the process ends.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often rights that have run out are looked for.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A bound listener.
 pub struct SyncServer {
@@ -100,7 +99,7 @@ impl SyncServer {
     /// Serves until shutdown is requested, then closes what is open.
     pub async fn serve(self, shutdown: Shutdown) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let upkeep = tokio::spawn(keep_rights(self.context.hub.clone()));
+        let upkeep = tokio::spawn(upkeep::run(self.context.hub.clone()));
         loop {
             let incoming = tokio::select! {
                 incoming = self.endpoint.accept() => incoming,
@@ -122,25 +121,6 @@ impl SyncServer {
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.endpoint.wait_idle()).await;
         self.context.deliveries.flush().await;
     }
-}
-
-async fn keep_rights(hub: Hub) {
-    let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = keep_rights_once(&hub).await {
-            tracing::warn!(%error, "rights that ran out could not be taken back");
-        }
-    }
-}
-
-async fn keep_rights_once(hub: &Hub) -> Result<(), StoreError> {
-    use crate::app::entities::{Kept, Programme};
-    for entity in hub.store.entities(Programme::KIND, "").await? {
-        let programme = Programme::from_body(&entity.body)?;
-        hub.keep_rights(programme.id).await?;
-    }
-    Ok(())
 }
 
 async fn accept(context: Context, incoming: Incoming) {
