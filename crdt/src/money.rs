@@ -197,6 +197,32 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_remainder_gets_what_is_missing() {
+        // 12/5 and 8/5: the second has the larger remainder, though the smaller part.
+        let parts = split(Minor(4), &[Minor(3), Minor(2)]);
+        assert_eq!(parts, Ok(vec![Minor(2), Minor(2)]));
+    }
+
+    #[test]
+    fn nothing_negative_is_split() {
+        assert_eq!(split(Minor(-1), &[Minor(1)]), Err(AmountError));
+        assert_eq!(split(Minor(1), &[Minor(2), Minor(-1)]), Err(AmountError));
+    }
+
+    #[test]
+    fn signs_and_steps() {
+        assert_eq!(Minor(5).negated(), Ok(Minor(-5)));
+        assert_eq!(Minor(i64::MIN).negated(), Err(AmountError));
+        for (amount, step, floor) in [(5, 0, 5), (5, 1, 5), (5, 2, 4), (-5, 2, -6), (99, 100, 0)] {
+            assert_eq!(
+                Minor(amount).floor_to(step),
+                Minor(floor),
+                "{amount} by {step}"
+            );
+        }
+    }
+
+    #[test]
     fn weighed_goods_round_half_up() {
         assert_eq!(Milli(345).price(Minor(19_990)), Ok(Minor(6_897)));
         assert_eq!(Milli(500).price(Minor(1)), Ok(Minor(1)));

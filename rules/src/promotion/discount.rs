@@ -264,3 +264,28 @@ fn by_place(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pick: Pick, (group, take): (u32, u32), units_max: u32, expected: &[(usize, u32)]) {
+        let parts = grouped(&[(4, 4), (7, 3)], pick, group, take, units_max);
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|part| (part.line, part.units.expect("counted")))
+            .collect();
+        assert_eq!(parts, expected, "{take} of {group}, {units_max} at most");
+    }
+
+    /// Seven units, four of one line and three of another.
+    #[test]
+    fn full_groups_give_their_units() {
+        check(Pick::Cheapest, (3, 1), u32::MAX, &[(4, 2)]);
+        check(Pick::Cheapest, (3, 2), u32::MAX, &[(4, 4)]);
+        check(Pick::Cheapest, (2, 2), u32::MAX, &[(4, 4), (7, 2)]);
+        check(Pick::Dearest, (3, 2), 3, &[(4, 3)]);
+        check(Pick::Receipt, (3, 1), u32::MAX, &[(4, 1), (7, 1)]);
+        check(Pick::Receipt, (8, 1), u32::MAX, &[]);
+    }
+}

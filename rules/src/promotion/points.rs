@@ -93,3 +93,22 @@ fn once(sum: Minor, weights: &[Minor]) -> Result<Vec<Minor>, AmountError> {
     }
     Ok(shares)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_spread_by_weight_or_goes_to_the_first() {
+        for (weights, shares) in [
+            (vec![1, 3], vec![3, 7]),
+            (vec![0, 3], vec![0, 10]),
+            (vec![0, 0], vec![10, 0]),
+            (vec![], vec![]),
+        ] {
+            let weights: Vec<_> = weights.into_iter().map(Minor).collect();
+            let shares: Vec<_> = shares.into_iter().map(Minor).collect();
+            assert_eq!(once(Minor(10), &weights), Ok(shares), "{weights:?}");
+        }
+    }
+}

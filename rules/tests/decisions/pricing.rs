@@ -3,7 +3,7 @@
 use kopilka_crdt::money::{Milli, Minor};
 use kopilka_crdt::operation::{CODE_BYTES_MAX, RECEIPT_LINES_MAX};
 use kopilka_rules::Programme;
-use kopilka_rules::pricing::{LineProblem, PricingError, ReceiptLine, Wish, quote};
+use kopilka_rules::pricing::{ATTRIBUTES_MAX, LineProblem, PricingError, ReceiptLine, Wish, quote};
 use proptest::prelude::*;
 
 use crate::given::{TODAY, line, member, programme, programme_with};
@@ -152,6 +152,10 @@ fn a_redeemed_receipt_may_be_set_to_earn_nothing() {
     assert_eq!(redeem(&programme, 1_000, Wish::Nothing), Ok((0, 500)));
 }
 
+fn attribute(line: &mut ReceiptLine, name: usize, value: usize) {
+    line.attributes.insert("n".repeat(name), "v".repeat(value));
+}
+
 #[test]
 fn malformed_receipts_are_refused_by_line() {
     let good = line("", "1", 100);
@@ -184,6 +188,26 @@ fn malformed_receipts_are_refused_by_line() {
         ),
         (
             spoilt(|line| line.group = "x".repeat(CODE_BYTES_MAX + 1)),
+            LineProblem::Code,
+        ),
+        (
+            spoilt(|line| line.price_min = Some(Minor(-1))),
+            LineProblem::PriceMin,
+        ),
+        (
+            spoilt(|line| attribute(line, 1, CODE_BYTES_MAX + 1)),
+            LineProblem::Code,
+        ),
+        (
+            spoilt(|line| attribute(line, CODE_BYTES_MAX + 1, 1)),
+            LineProblem::Code,
+        ),
+        (
+            spoilt(|line| {
+                line.attributes = (0..=ATTRIBUTES_MAX)
+                    .map(|n| (n.to_string(), String::new()))
+                    .collect();
+            }),
             LineProblem::Code,
         ),
     ] {

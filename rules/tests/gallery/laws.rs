@@ -32,6 +32,7 @@ pub fn broken(of: Priced<'_>) -> Vec<String> {
     found.extend(sums(of.quote));
     found.extend(again(of));
     found.extend(overspent(of));
+    found.extend(crate::kept::broken(of));
     found
 }
 

@@ -5,6 +5,7 @@
 mod compare;
 mod example;
 mod given;
+mod kept;
 mod laws;
 mod random;
 
