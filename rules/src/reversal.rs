@@ -4,6 +4,7 @@
 //! back. Spent points go back into the lots that they came from, last taken first; earned points are withdrawn. What
 //! belongs to the receipt as a whole, such as coupons, waits for its last part.
 
+mod charges;
 mod earned;
 mod part;
 mod spent;
@@ -18,6 +19,7 @@ use kopilka_crdt::money::{AmountError, Milli, Minor};
 use kopilka_crdt::operation::{Purchase, ReturnedLine, Reversal};
 use kopilka_crdt::rulebook::model::ReturnRules;
 
+pub use charges::{ChargedBack, charge_back};
 use part::Part;
 
 /// Why goods cannot be taken back.

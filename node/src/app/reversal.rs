@@ -1,9 +1,9 @@
 //! Cancels and returns: what the shares stored at the sale give back.
 
 use kopilka_crdt::ids::NodeId;
-use kopilka_crdt::operation::{Body, Purchase, ReturnedLine};
+use kopilka_crdt::operation::{Body, Purchase, Refund, ReturnedLine};
 use kopilka_protocol::message::CameBack;
-use kopilka_rules::reversal::{Counter, Present, Sold, reverse};
+use kopilka_rules::reversal::{Counter, Present, Sold, charge_back, reverse};
 
 use crate::store::Table;
 
@@ -11,7 +11,7 @@ use super::core::Core;
 use super::error::AppError;
 use super::keys;
 use super::ladder::{Bound, Customer};
-use super::records::{Adoptions, Outcome, PurchaseRecord, ReversalOutcome, SaleState};
+use super::records::{Adoptions, Outcome, PurchaseRecord, ReversalOutcome, SaleCharge, SaleState};
 use super::request::{Call, PurchaseRef, Told};
 
 impl Core {
@@ -77,6 +77,9 @@ impl Core {
             lines: reversal.lines.clone(),
         });
         self.rows.put(Table::Purchases, keys::purchase(id), &record);
+        if reversal.whole {
+            self.charge_back(&record, (call, &adoptions), at_ms)?;
+        }
         let customer = Customer {
             rules: &rules,
             identity: self.identity,
@@ -90,6 +93,43 @@ impl Core {
             reversal,
             balances: customer.balances()?,
         })))
+    }
+}
+
+impl Core {
+    /// Gives back what was drawn on beside a sale of which nothing is left. Who took the goods back of a sale that the hub
+    /// told of does not know that.
+    fn charge_back(
+        &mut self,
+        record: &PurchaseRecord,
+        (call, adoptions): (&Call, &Adoptions),
+        at_ms: u64,
+    ) -> Result<(), AppError> {
+        let (rules, own) = (self.rules()?, self.identity.node);
+        for SaleCharge { charge, operation } in &record.charges {
+            let Some((operation, stamp)) = *operation else {
+                continue;
+            };
+            let Some(mut back) = charge_back(rules.programme.rules(), &record.purchase, charge)
+            else {
+                continue;
+            };
+            if let Some(restored) = &mut back.restored {
+                adoptions.rename_takes(own, &mut restored.takes);
+            }
+            let body = Refund {
+                member: charge.member,
+                charge: adoptions.rename(own, operation),
+                till: call.till,
+                cashier: call.cashier,
+                day: charge.receipt.counted_on(stamp),
+                restored: back.restored,
+                uncounted: back.uncounted,
+            };
+            let mut state = self.known(charge.member)?.unwrap_or_default();
+            self.record(at_ms, charge.member, &mut state, Body::Refund(body))?;
+        }
+        Ok(())
     }
 }
 

@@ -16,12 +16,17 @@ const CARD: &str = "79927398713";
 
 /// A tenth off, with this limit.
 async fn node_with(limit: Value, offline: &str, record: Option<&Member>) -> Node {
+    node_where(limit, offline, record, false).await
+}
+
+/// The same; `kept`: a use counts even if it is taken back.
+async fn node_where(limit: Value, offline: &str, record: Option<&Member>, kept: bool) -> Node {
     let node = Node::start().await;
     let mut rules = rule_book();
     rules.promotions = numbered(json!([promotion(
         "A tenth",
         "receipt",
-        json!({ "limits": [limit], "offline": offline,
+        json!({ "limits": [limit], "offline": offline, "counts_returned": kept,
             "effects": [{ "kind": "discount", "off": { "by": "percent", "permille": 100 } }] })
     )]));
     node.publish(publication(2, &rules)).await;
@@ -122,4 +127,40 @@ async fn stores_count_what_needs_no_rights() {
         let (_, quote) = node.call("POST", "/v1/quotes", "-", body).await;
         assert_eq!(reason(&quote, "x1")["code"], "limit");
     }
+}
+
+#[tokio::test]
+async fn a_sale_that_is_taken_back_whole_gives_its_use_back() {
+    let taken_back = |of: serde_json::Value| {
+        let purchase = of["purchase_id"].as_str().unwrap().to_owned();
+        format!("/v1/purchases/{purchase}/cancel")
+    };
+    for kept in [false, true] {
+        let limit = json!({ "scope": "store", "most": 1 });
+        let node = node_where(limit, "free", None, kept).await;
+        let member = node.enrol(CARD).await;
+        let sold = buy(&node, &member, 1, true).await;
+        assert_eq!(sold["to_pay"], 9_000);
+        let body = json!({ "cashier": "c7" });
+        let (status, answer) = node
+            .call("POST", &taken_back(sold), "cancel", body.clone())
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        let price = if kept { 10_000 } else { 9_000 };
+        assert_eq!(to_pay(&node, &member, 2).await, price, "kept: {kept}");
+    }
+    let limit = json!({ "scope": "programme", "most": 3 });
+    let node = node_with(limit, "allowance", Some(&record(3, &[1]))).await;
+    let member = node.enrol(CARD).await;
+    let sold = buy(&node, &member, 1, true).await;
+    assert_eq!(sold["to_pay"], 9_000);
+    let body = json!({ "cashier": "c7" });
+    node.call("POST", &taken_back(sold), "cancel", body).await;
+    let (_, history) = node
+        .get(&format!("/v1/members/{}/operations", budget()))
+        .await;
+    let operations = history["items"].as_array().unwrap();
+    let moved: Vec<_> = operations.iter().map(|one| one["taken"].as_i64()).collect();
+    assert_eq!(moved.iter().flatten().sum::<i64>(), 0, "{history}");
+    assert_eq!(operations.len(), 2, "{history}");
 }

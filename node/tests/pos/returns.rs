@@ -166,9 +166,8 @@ async fn what_came_back_elsewhere_does_not_come_back_to_its_seller() {
     let (_, sold) = node
         .call("POST", "/v1/purchases", "1", sale(&member, 1, 10_000))
         .await;
-    let mut elsewhere = match told(&member, NOW_MS, 1) {
-        Reply::Sold(page) => page,
-        other => panic!("{other:?}"),
+    let Reply::Sold(mut elsewhere) = told(&member, NOW_MS, 1) else {
+        panic!("the hub tells of a sale");
     };
     elsewhere.purchases[0].operation = sold["operation_id"].as_str().unwrap().parse().unwrap();
     node.set_hub(vec![Reply::Sold(elsewhere)]);
