@@ -80,7 +80,7 @@ async fn goods_taken_back_twice_during_an_outage_are_a_case() -> anyhow::Result<
         let anna = first.enrol(1).await?;
         let sold = first.sell(&anna, Basket::of(100_000)).await?;
         let unseen =
-            json!({ "cashier": second.cashier, "receipt": { "till": "t999", "number": 1 } });
+            json!({ "cashier": first.cashier, "receipt": { "till": "t999", "number": 1 } });
         chain.agreed(&[&anna], BOUND).await?;
         let known = bought(second, &anna, 1).await?;
 
