@@ -93,7 +93,13 @@ fn cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        Value::Object(fields) => {
+            let parts = fields
+                .iter()
+                .map(|(name, field)| format!("{name} {}", cell(field)));
+            parts.collect::<Vec<_>>().join(", ")
+        }
+        Value::Number(_) | Value::Array(_) => value.to_string(),
     }
 }
 
@@ -137,8 +143,10 @@ mod tests {
         let rows = [
             json!({ "id": "s1", "name": "Магазин", "groups": null }),
             json!({ "id": "s22", "name": "B", "groups": ["x"], "more": 1 }),
+            json!({ "id": "s3", "name": "C", "groups": { "tills": 2, "open": true } }),
         ];
-        let expected = "ID   NAME     GROUPS\ns1   Магазин  -\ns22  B        [\"x\"]\n";
+        let expected = "ID   NAME     GROUPS\ns1   Магазин  -\ns22  B        [\"x\"]\n\
+            s3   C        open yes, tills 2\n";
         assert_eq!(table(&rows, &["id", "name", "groups"]), expected);
     }
 }

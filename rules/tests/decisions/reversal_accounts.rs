@@ -83,16 +83,19 @@ fn what_is_used_or_handed_out_is_not_taken_back() {
         code: "mug".to_owned(),
         count: -1,
     };
-    apply(
-        &mut buyer,
-        operation(1, 2),
-        stamp(hours(2)),
-        &Body::Gift(handed_out),
-    )
-    .expect("sound");
-    let whole = take_back(&purchase, &[], None, (&buyer, &rules, TODAY));
-    assert_eq!(whole.recalled, []);
-    assert_eq!(whole.gifts, BTreeMap::from([("mug".to_owned(), 1)]));
+    let handed_out = Body::Gift(handed_out);
+    for (sequence, waiting) in [(2, Some(("mug".to_owned(), 1))), (3, None)] {
+        apply(
+            &mut buyer,
+            operation(1, sequence),
+            stamp(hours(2)),
+            &handed_out,
+        )
+        .expect("sound");
+        let whole = take_back(&purchase, &[], None, (&buyer, &rules, TODAY));
+        assert_eq!(whole.recalled, []);
+        assert_eq!(whole.gifts, waiting.into_iter().collect());
+    }
 }
 
 #[test]
@@ -208,6 +211,34 @@ fn what_was_spent_meanwhile_is_owed_or_kept_from_the_refund() {
         assert_eq!(whole.counted, Minor(10_000));
         assert_eq!(kept_back(&whole), Ok(Minor(kept)));
     }
+}
+
+#[test]
+fn what_another_account_gets_anew_covers_nothing_here() {
+    let purchase = bought(&[Goods {
+        milli: 1_000,
+        price: 20_000,
+        points: 0,
+        bonus: 100,
+        earned: (50, 0),
+    }]);
+    let mut buyer = buyer();
+    sold_to(&mut buyer, &purchase);
+    let earned = LotId {
+        operation: operation(1, 1),
+        index: 0,
+    };
+    let lots = &mut buyer.accounts.get_mut(&POINTS).expect("sound").lots;
+    lots.retain(|lot, _| *lot == earned);
+    lots.get_mut(&earned).expect("sound").taken = Minor(1_000);
+    let rules = ReturnRules {
+        restored_days_min: 5,
+        shortfall: Shortfall::FromRefund,
+    };
+    let whole = take_back(&purchase, &[], None, (&buyer, &rules, TODAY));
+    let renewed = whole.renewed.iter().map(|credit| credit.account);
+    assert_eq!(renewed.collect::<Vec<_>>(), [BONUS]);
+    assert_eq!(kept_back(&whole), Ok(Minor(1_000)));
 }
 
 #[test]

@@ -25,7 +25,7 @@ PROMOTIONS = 200
 # On top of those, and switched off.
 DISABLED = [20, 50, 90]
 # One promotion in so many works only with the hub.
-ONLINE_ONE_IN = 9
+ONLINE_ONE_IN = 60
 SEED = 20101201
 # An article's group by the sum of its letters; some have none.
 GROUPS = ["toys", "paper", "cards", "home", "glass", "candles", "books", "music", "outlet", "", "", ""]

@@ -17,6 +17,8 @@ const SAMPLE: &str = concat!(
 );
 const MAKE: &str = "data/promotions/make.py";
 const BOUND: Duration = Duration::from_secs(30);
+/// A node misses a hub that falls silent after half a minute.
+const UNTIL_MISSED: Duration = Duration::from_secs(90);
 /// Receipts of the sample that are quoted.
 const RECEIPTS: usize = 600;
 /// One receipt in so many is bought, too.
@@ -251,7 +253,7 @@ async fn same_without_hub(
     let (online, offline) = loop {
         let online = price_all(till, customers, receipts, true).await?;
         node.line.cut();
-        node.offline(BOUND).await?;
+        node.offline(UNTIL_MISSED).await?;
         let offline = price_all(till, customers, receipts, false).await?;
         node.line.mend();
         node.synced("online again", BOUND, |status| status["connected"] == true)

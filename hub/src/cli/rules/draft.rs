@@ -153,10 +153,12 @@ impl DraftCommand {
             Self::Import(arguments) => arguments.import(session).await,
             Self::Validate { source } => {
                 let problems = unpublishable(&source.read()?);
-                if problems.is_empty() {
+                if !problems.is_empty() {
+                    Err(RuleBookError::Problems(problems).into())
+                } else if output.is_json() {
                     output.document(&problems)
                 } else {
-                    Err(RuleBookError::Problems(problems).into())
+                    output.text("The rule book is sound, and stores can run all of it.\n")
                 }
             }
             Self::Schema => output.document(&json_schema()),
