@@ -24,8 +24,8 @@ MOSCOW = timezone(timedelta(hours=3))
 PROMOTIONS = 200
 # On top of those, and switched off.
 DISABLED = [20, 50, 90]
-# One promotion in so many works only with the hub.
-ONLINE_ONE_IN = 60
+# One promotion on lines in so many works only with the hub.
+ONLINE_ONE_IN = 25
 SEED = 20101201
 # An article's group by the sum of its letters; some have none.
 GROUPS = ["toys", "paper", "cards", "home", "glass", "candles", "books", "music", "outlet", "", "", ""]
@@ -219,8 +219,8 @@ def rules(sales, starter, today):
     maker.points()
     for place in DISABLED:
         maker.made[place]["enabled"] = False
-    for place in range(4, len(maker.made), ONLINE_ONE_IN):
-        maker.made[place]["offline"] = "online"
+    for promotion in [one for one in maker.made if one["stage"] == "lines"][4::ONLINE_ONE_IN]:
+        promotion["offline"] = "online"
     maker.random.shuffle(maker.made)
     groups = sorted({promotion["group"] for promotion in maker.made if "group" in promotion})
     return {
